@@ -1,0 +1,25 @@
+//! What things are and what is allowed: the words of Keyward as types, and the policy that decides over them.
+//!
+//! Pure: no sockets, no files, no clock, no randomness. Time enters as a [`Timestamp`], random bytes as an
+//! argument. In suggested reading order:
+
+mod id;
+mod time;
+
+pub mod connection;
+pub mod digest;
+pub mod finding;
+pub mod operation;
+pub mod policy;
+pub mod principal;
+pub mod seal;
+pub mod verdict;
+
+pub use connection::{Connection, ConnectionKind, Upstream};
+pub use digest::RequestDigest;
+pub use finding::{Confidence, Finding, Place};
+pub use id::{ApprovalId, ParseIdError, RequestId, SessionId};
+pub use operation::{Operation, OperationClass, Resource};
+pub use principal::{Principal, PrincipalKind};
+pub use time::Timestamp;
+pub use verdict::{ApprovalRule, Decision, MaskRule, Style, Verdict};

@@ -1,0 +1,82 @@
+//! What policy answers: a verdict, the rule behind it, and obligations beside it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The answer, ordered: when several rules match, the greatest wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It may happen.
+    Allow,
+    /// It may happen once a human approved it.
+    Approve,
+    /// It may not happen.
+    Block,
+}
+
+impl Verdict {
+    /// The word used in policy, API, headers and journal.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Approve => "approve",
+            Self::Block => "block",
+        }
+    }
+}
+
+/// Who may approve, how many, for how long.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ApprovalRule {
+    /// `group:NAME` or `user:ISSUER#SUBJECT`; never empty.
+    pub approvers: Vec<String>,
+    /// Distinct people needed; at least 1.
+    pub min: u32,
+    /// How long a pending approval waits, and an approved one may be used.
+    pub ttl: Duration,
+}
+
+/// What a masked value becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Style {
+    /// `[REDACTED:detector]`
+    #[default]
+    Redact,
+    /// The same value gets the same placeholder within a session.
+    Token,
+}
+
+/// One `mask` obligation. The injected credential is masked whether or not there is one.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct MaskRule {
+    /// The rule that asks for it.
+    pub rule: Arc<str>,
+    /// Detector groups or ids: `credentials`, `pii`, `aws-access-key-id`, ….
+    pub detect: Vec<Arc<str>>,
+    /// Where to look: `response`, `stream`, `headers`, `errors`; never empty.
+    pub places: Vec<crate::finding::Place>,
+    /// What a value becomes.
+    pub style: Style,
+}
+
+/// The whole answer of policy for one operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Block, approve or allow.
+    pub verdict: Verdict,
+    /// The rule that decided; none when no rule allowed it (default deny).
+    pub rule: Option<Arc<str>>,
+    /// The sentence for the caller: the rule's `message` or `reason`.
+    pub reason: Option<Arc<str>>,
+    /// Set when the verdict is [`Verdict::Approve`].
+    pub approval: Option<ApprovalRule>,
+    /// What must be masked; obligations of all matching rules.
+    pub mask: Vec<MaskRule>,
+    /// Every enforced rule that matched, in the order of the documents.
+    pub matched: Vec<Arc<str>>,
+    /// Rules in `mode: observe` that would have matched.
+    pub observed: Vec<Arc<str>>,
+}
