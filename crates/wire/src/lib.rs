@@ -1,1 +1,12 @@
-//! Skeleton.
+//! How bytes speak, sans I/O: push codecs that never copy more than they must and never re-serialise.
+//!
+//! Each codec takes bytes in any chunking and says, run by run, what they are; what it says does not depend on the
+//! chunking. It holds at most a partial token, under a named maximum, and never panics on hostile input.
+//!
+//! In suggested reading order: [`json`] (an incremental scanner and string unescaper), [`sse`] (event stream frames and
+//! their lines), [`lines`] (newline-delimited records).
+
+pub mod fuzz;
+pub mod json;
+pub mod lines;
+pub mod sse;

@@ -1,0 +1,113 @@
+//! The bodies of fuzz targets: each takes arbitrary bytes and panics when a law of its codec is broken. Tests run them
+//! over small corpora; a fuzzer may run them over everything.
+
+use crate::json::{Scanner, Token, pieces};
+use crate::{lines, sse};
+
+/// A run as the scanner reports it, merged so that chunking cannot be seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Run {
+    Text(Vec<u8>, usize),
+    Other(Token, usize),
+}
+
+fn scan(data: &[u8], chunk: usize) -> Vec<Run> {
+    let mut scanner = Scanner::new();
+    let mut runs: Vec<Run> = Vec::new();
+    let mut covered = 0;
+    let text = |runs: &mut Vec<Run>, meaning: &[u8], raw: usize| match runs.last_mut() {
+        Some(Run::Text(t, r)) => {
+            t.extend_from_slice(meaning);
+            *r += raw;
+        }
+        _ => runs.push(Run::Text(meaning.to_vec(), raw)),
+    };
+    'parts: for part in data.chunks(chunk.max(1)) {
+        let mut rest = part;
+        loop {
+            let step = scanner.step(rest);
+            let used = rest.get(..step.used).unwrap_or_default();
+            rest = rest.get(step.used..).unwrap_or_default();
+            match step.token {
+                Token::More => break,
+                Token::Invalid | Token::TooDeep => break 'parts,
+                Token::Text(len) => {
+                    covered += len;
+                    text(&mut runs, used, len);
+                }
+                Token::Escape { meaning, raw } => {
+                    covered += raw;
+                    text(&mut runs, meaning.as_bytes(), raw);
+                }
+                Token::Space(len) => {
+                    covered += len;
+                    match runs.last_mut() {
+                        Some(Run::Other(Token::Space(_), l)) => *l += len,
+                        _ => runs.push(Run::Other(Token::Space(0), len)),
+                    }
+                }
+                token @ Token::Scalar(len) => {
+                    covered += len;
+                    runs.push(Run::Other(token, len));
+                }
+                token => {
+                    covered += 1;
+                    runs.push(Run::Other(token, 1));
+                }
+            }
+        }
+    }
+    assert!(
+        data.get(covered..).is_some_and(|rest| rest.starts_with(scanner.pending())),
+        "pending bytes come next"
+    );
+    runs
+}
+
+/// The scanner covers what it is given, and says the same in every chunking.
+///
+/// # Panics
+/// When it does not.
+pub fn json(data: &[u8]) {
+    let whole = scan(data, data.len());
+    for chunk in [1, 2, 3, 7] {
+        assert_eq!(scan(data, chunk), whole, "chunk {chunk}");
+    }
+    let mut raw = Vec::new();
+    pieces(data, |_, r| raw.extend_from_slice(r));
+    assert_eq!(raw, data, "pieces cover their input");
+}
+
+/// The framer covers what it is given in every chunking, and lines cover frames.
+///
+/// # Panics
+/// When they do not.
+pub fn sse(data: &[u8]) {
+    for chunk in [1, 2, 3, 7, data.len()] {
+        let mut framer = sse::Framer::new();
+        let mut got = Vec::new();
+        for mut part in data.chunks(chunk.max(1)) {
+            while let Ok(Some(frame)) = framer.next(&mut part) {
+                assert!(sse::lines(frame, got.is_empty()).last().is_none_or(|l| l.end == frame.len()));
+                got.extend_from_slice(frame);
+            }
+        }
+        got.extend_from_slice(framer.rest());
+        assert_eq!(got, data, "chunk {chunk}");
+    }
+}
+
+/// Line pieces cover their input.
+///
+/// # Panics
+/// When they do not.
+pub fn ndjson(data: &[u8]) {
+    let mut got = Vec::new();
+    for piece in lines::pieces(data) {
+        match piece {
+            lines::Piece::Part(part) => got.extend_from_slice(part),
+            lines::Piece::End => got.push(b'\n'),
+        }
+    }
+    assert_eq!(got, data);
+}
