@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::Principal;
+
 /// The answer, ordered: when several rules match, the greatest wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -29,12 +31,44 @@ impl Verdict {
 /// Who may approve, how many, for how long.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ApprovalRule {
-    /// `group:NAME` or `user:ISSUER#SUBJECT`; never empty.
+    /// `group:NAME` or `user:ISSUER#SUBJECT`; never empty. An approver is one of them.
     pub approvers: Vec<String>,
+    /// Where several rules ask for an approval: the approvers of the others. An approver is one of *each* list too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub and: Vec<Vec<String>>,
     /// Distinct people needed; at least 1.
     pub min: u32,
     /// How long a pending approval waits, and an approved one may be used.
     pub ttl: Duration,
+}
+
+impl ApprovalRule {
+    /// Whether every rule that asked for the approval names this principal. That it is not the requester is for the
+    /// caller to check.
+    pub fn names(&self, principal: &Principal) -> bool {
+        let reference = principal.to_string();
+        let listed = |list: &[String]| {
+            list.iter().any(|approver| match approver.split_once(':') {
+                Some(("group", group)) => principal.is_in(group),
+                Some(("user", user)) => user == reference,
+                _ => false,
+            })
+        };
+        listed(&self.approvers) && self.and.iter().all(|list| listed(list))
+    }
+
+    /// The rule that satisfies both: approvers that both name, the greater number of people, the shorter time.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        for list in std::iter::once(&other.approvers).chain(&other.and) {
+            if *list != self.approvers && !self.and.contains(list) {
+                self.and.push(list.clone());
+            }
+        }
+        self.min = self.min.max(other.min);
+        self.ttl = self.ttl.min(other.ttl);
+        self
+    }
 }
 
 /// What a masked value becomes.
@@ -67,7 +101,7 @@ pub struct MaskRule {
 pub struct Decision {
     /// Block, approve or allow.
     pub verdict: Verdict,
-    /// The rule that decided; none when no rule allowed it (default deny).
+    /// The rule that decided (of several, the first by id); none when no rule allowed it (default deny).
     pub rule: Option<Arc<str>>,
     /// The sentence for the caller: the rule's `message` or `reason`.
     pub reason: Option<Arc<str>>,
@@ -75,7 +109,7 @@ pub struct Decision {
     pub approval: Option<ApprovalRule>,
     /// What must be masked; obligations of all matching rules.
     pub mask: Vec<MaskRule>,
-    /// Every enforced rule that matched, in the order of the documents.
+    /// Every enforced rule that matched, sorted by id.
     pub matched: Vec<Arc<str>>,
     /// Rules in `mode: observe` that would have matched.
     pub observed: Vec<Arc<str>>,

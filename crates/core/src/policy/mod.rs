@@ -1,1 +1,223 @@
-//! Rules that decide (being written).
+//! Rules that decide: YAML documents with CEL conditions, compiled once, asked for every operation.
+//!
+//! **Promise.** A verdict depends on the facts and on the set of rules, never on the order of rules or documents:
+//! `block` over `approve` over `allow`, and what no rule allows is blocked. A set that would load and do nothing, or
+//! that names a field, a class, a group of detectors or a place that does not exist, does not load.
+//!
+//! Exceptions, each deliberate:
+//! - a condition that fails while it is evaluated counts as a match for `block`, `approve` and `mask`, and as none for
+//!   `allow`: *fails closed*;
+//! - a field that the request does not have (a header, a tag, a model) reads as its empty value, so that conditions
+//!   are total: *a rule that must not apply to absent values says so* (`"env" in connection.tags`);
+//! - rules in `mode: observe` are reported and decide nothing: *by their author's choice*.
+
+mod cache;
+mod cases;
+mod check;
+mod condition;
+mod decide;
+mod document;
+mod eval;
+mod expr;
+mod load;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use self::cache::Cache;
+use self::cases::Case;
+use self::document::Effect;
+use self::expr::{Read, Test};
+use self::schema::Table;
+use crate::{Connection, Decision, Operation, Principal, Timestamp};
+
+pub use self::cache::{DECISIONS_MAX, KEY_BYTES_MAX};
+pub use self::check::CONDITION_DEPTH_MAX;
+pub use self::condition::CONDITION_BYTES_MAX;
+pub use self::document::{
+    APPROVAL_TTL_MAX, APPROVERS_NEEDED_MAX, MESSAGE_CHARS_MAX, RULE_ID_BYTES_MAX, RULES_MAX,
+};
+pub use self::yaml::SOURCE_BYTES_MAX;
+
+/// The policy shipped with Keyward, as text.
+pub const BASE: &str = include_str!("../../../../policies/base.yaml");
+/// The name under which [`BASE`] is loaded and reported.
+pub const BASE_NAME: &str = "builtin:base";
+
+/// One policy document (or several, divided by `---`), with the name that errors use for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicySource {
+    /// A file's path, or `builtin:base`.
+    pub name: String,
+    /// YAML.
+    pub text: String,
+}
+
+impl PolicySource {
+    /// The shipped base policy.
+    pub fn base() -> Self {
+        Self { name: BASE_NAME.to_owned(), text: BASE.to_owned() }
+    }
+}
+
+/// Why a policy does not load: where, what, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}:{column}: {message}")]
+pub struct PolicyError {
+    /// The source's name.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u64,
+    /// Column in characters, from 1.
+    pub column: u64,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+/// A header as policy reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderText<'a> {
+    /// Not sent.
+    Absent,
+    /// Its value; several lines of one name are joined by `, `.
+    Text(Cow<'a, str>),
+    /// Sent, but not as text: a condition that reads it fails, and fails closed.
+    Unreadable,
+}
+
+/// Gives policy the request headers that its rules name, and no others.
+pub trait Headers {
+    /// The header named `name` (lower case).
+    fn header(&self, name: &str) -> HeaderText<'_>;
+}
+
+/// No headers at all.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoHeaders;
+
+impl Headers for NoHeaders {
+    fn header(&self, _name: &str) -> HeaderText<'_> {
+        HeaderText::Absent
+    }
+}
+
+/// What policy may ask of the request itself.
+#[derive(Clone, Copy)]
+pub struct RequestFacts<'a> {
+    /// Its headers.
+    pub headers: &'a dyn Headers,
+    /// The socket's peer.
+    pub peer: Option<IpAddr>,
+}
+
+/// Everything a verdict depends on.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    /// Who calls.
+    pub principal: &'a Principal,
+    /// Where to.
+    pub connection: &'a Connection,
+    /// What it does.
+    pub operation: &'a Operation,
+    /// The request itself.
+    pub request: RequestFacts<'a>,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// The outcome of one test that stands in a policy document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestResult {
+    /// The source's name.
+    pub file: String,
+    /// Line of the test, from 1.
+    pub line: u64,
+    /// The test's name.
+    pub name: String,
+    /// What differed; none when it passed.
+    pub failure: Option<String>,
+}
+
+impl TestResult {
+    /// Whether what was expected came out.
+    pub fn passed(&self) -> bool {
+        self.failure.is_none()
+    }
+}
+
+/// A set of rules, compiled. One set decides for all connections; share it behind an `Arc`.
+pub struct PolicySet {
+    version: Arc<str>,
+    /// Sorted by id, so that what is reported does not depend on the order of documents.
+    rules: Vec<Rule>,
+    /// Every fact that a condition reads.
+    reads: Vec<Read>,
+    cases: Vec<(Arc<str>, Case)>,
+    cache: Cache,
+}
+
+/// A rule, compiled.
+struct Rule {
+    id: Arc<str>,
+    effect: Effect,
+    observe: bool,
+    reason: Option<Arc<str>>,
+    condition: Test,
+}
+
+impl PolicySet {
+    /// Compiles the documents. `known_detector` says whether a detector or a group of detectors of that name exists.
+    ///
+    /// # Errors
+    /// Every mistake found, in the order of the sources.
+    pub fn load(
+        sources: &[PolicySource],
+        known_detector: &dyn Fn(&str) -> bool,
+    ) -> Result<Self, Vec<PolicyError>> {
+        load::load(sources, known_detector)
+    }
+
+    /// SHA-256, in hex, over the names and texts of the sources, whatever their order.
+    pub fn version(&self) -> &Arc<str> {
+        &self.version
+    }
+
+    /// The verdict, the rule behind it, and the obligations.
+    pub fn decide(&self, facts: &Facts<'_>) -> Arc<Decision> {
+        self.cache.get_or(&self.reads, facts, || decide::decide(&self.rules, facts))
+    }
+
+    /// The names of all rules, sorted.
+    pub fn rule_ids(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.rules.iter().map(|rule| &rule.id)
+    }
+
+    /// The request headers (lower case) that rules read: what an approval must be bound to beside the body.
+    pub fn headers_read(&self) -> impl Iterator<Item = &str> {
+        self.reads.iter().filter_map(|read| match read {
+            Read::Entry(Table::Headers, name) => Some(&**name),
+            _ => None,
+        })
+    }
+
+    /// Runs the tests that stand in the documents.
+    pub fn run_tests(&self) -> Vec<TestResult> {
+        self.cases.iter().map(|(file, case)| case.run(self, file)).collect()
+    }
+}
+
+impl std::fmt::Debug for PolicySet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PolicySet")
+            .field("version", &self.version)
+            .field("rules", &self.rules.len())
+            .finish_non_exhaustive()
+    }
+}

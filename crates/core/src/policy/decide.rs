@@ -1,0 +1,62 @@
+//! From matching rules to one decision.
+
+use std::sync::Arc;
+
+use super::document::Effect;
+use super::eval::holds;
+use super::{Facts, Rule};
+use crate::{ApprovalRule, Decision, MaskRule, Verdict};
+
+/// Asks every rule. `rules` are sorted by id.
+pub(super) fn decide(rules: &[Rule], facts: &Facts<'_>) -> Decision {
+    let mut decision = Decision {
+        verdict: Verdict::Block,
+        rule: None,
+        reason: None,
+        approval: None,
+        mask: Vec::new(),
+        matched: Vec::new(),
+        observed: Vec::new(),
+    };
+    let mut deciding: Option<(Verdict, &Rule)> = None;
+    let mut approval: Option<ApprovalRule> = None;
+    for rule in rules.iter().filter(|rule| matches(rule, facts)) {
+        if rule.observe {
+            decision.observed.push(Arc::clone(&rule.id));
+            continue;
+        }
+        decision.matched.push(Arc::clone(&rule.id));
+        let verdict = match &rule.effect {
+            Effect::Allow => Verdict::Allow,
+            Effect::Block => Verdict::Block,
+            Effect::Approve(asked) => {
+                approval = Some(approval.map_or_else(|| asked.clone(), |known| known.and(asked)));
+                Verdict::Approve
+            }
+            Effect::Mask { detect, places, style } => {
+                decision.mask.push(MaskRule {
+                    rule: Arc::clone(&rule.id),
+                    detect: detect.clone(),
+                    places: places.clone(),
+                    style: *style,
+                });
+                continue;
+            }
+        };
+        if deciding.is_none_or(|(known, _)| verdict > known) {
+            deciding = Some((verdict, rule));
+        }
+    }
+    if let Some((verdict, rule)) = deciding {
+        decision.verdict = verdict;
+        decision.rule = Some(Arc::clone(&rule.id));
+        decision.reason.clone_from(&rule.reason);
+        decision.approval = approval.filter(|_| verdict == Verdict::Approve);
+    }
+    decision
+}
+
+/// Whether the rule applies. A condition that fails applies wherever that is the safer side.
+fn matches(rule: &Rule, facts: &Facts<'_>) -> bool {
+    holds(&rule.condition, facts).unwrap_or(!matches!(rule.effect, Effect::Allow))
+}

@@ -1,0 +1,306 @@
+//! A policy document: what it may say, held against that key by key.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_saphyr::Location;
+
+use super::cases::{self, Case};
+use super::yaml::{At, Map, Node, Report, documents};
+use crate::finding::Place;
+use crate::{ApprovalRule, Style};
+
+/// Most rules of one set.
+pub const RULES_MAX: usize = 2000;
+/// Longest time an approval may wait or be used.
+pub const APPROVAL_TTL_MAX: Duration = Duration::from_hours(7 * 24);
+/// Most distinct people that one approval can ask for.
+pub const APPROVERS_NEEDED_MAX: i64 = 20;
+/// Longest rule id, in bytes; it travels in a header.
+pub const RULE_ID_BYTES_MAX: usize = 64;
+/// Longest sentence for the caller, in characters.
+pub const MESSAGE_CHARS_MAX: usize = 500;
+
+/// What a rule does when its condition holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Effect {
+    Allow,
+    Block,
+    Approve(ApprovalRule),
+    Mask { detect: Vec<Arc<str>>, places: Vec<Place>, style: Style },
+}
+
+/// A rule whose condition is still text.
+#[derive(Debug)]
+pub(super) struct RuleText {
+    pub(super) id: Arc<str>,
+    pub(super) at: Location,
+    pub(super) effect: Effect,
+    pub(super) observe: bool,
+    pub(super) reason: Option<Arc<str>>,
+    pub(super) when: String,
+    pub(super) when_at: Location,
+}
+
+/// What one source holds.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    pub(super) rules: Vec<RuleText>,
+    pub(super) cases: Vec<Case>,
+}
+
+const RULE_KEYS: &[&str] =
+    &["id", "effect", "mode", "when", "reason", "message", "description", "approval", "mask"];
+const DETECT_HELP: &str = "`keyward mask --list` names the detectors and their groups";
+
+/// Reads every document of a source.
+pub(super) fn read(report: &mut Report<'_>, text: &str, known_detector: &dyn Fn(&str) -> bool) -> Document {
+    let mut document = Document::default();
+    let parts = documents(report, text);
+    if parts.is_empty() && report.errors.is_empty() {
+        report.line(1, 1, "the source holds no policy document", None);
+    }
+    for part in &parts {
+        read_one(report, part, known_detector, &mut document);
+    }
+    document
+}
+
+fn read_one(report: &mut Report<'_>, part: &At, known_detector: &dyn Fn(&str) -> bool, into: &mut Document) {
+    let Some(map) = report.map(part, "a policy", &["apiVersion", "kind", "metadata", "rules", "tests"])
+    else {
+        return;
+    };
+    if let Some(version) = map.need(report, "apiVersion", "a policy") {
+        report.word(version, "apiVersion", &[("keyward/v1", ())]);
+    }
+    if let Some(kind) = map.need(report, "kind", "a policy") {
+        report.word(kind, "kind", &[("Policy", ())]);
+    }
+    if let Some(metadata) = map.need(report, "metadata", "a policy")
+        && let Some(metadata) = report.map(metadata, "metadata", &["name", "description"])
+        && let Some(name) = metadata.need(report, "name", "metadata")
+    {
+        report.text(name, "name");
+    }
+    if let Some(rules) = map.need(report, "rules", "a policy") {
+        for rule in report.list(rules, "rules") {
+            let before = report.errors.len();
+            let read = read_rule(report, rule, known_detector);
+            if before == report.errors.len() {
+                into.rules.extend(read);
+            }
+        }
+    }
+    if let Some(tests) = map.get("tests") {
+        let cases = report.list(tests, "tests").iter().filter_map(|test| cases::read(report, test));
+        into.cases.extend(cases.collect::<Vec<_>>());
+    }
+}
+
+#[derive(Clone, Copy)]
+enum EffectWord {
+    Allow,
+    Block,
+    Approve,
+    Mask,
+}
+
+fn read_rule(report: &mut Report<'_>, rule: &At, known_detector: &dyn Fn(&str) -> bool) -> Option<RuleText> {
+    let map = report.map(rule, "a rule", RULE_KEYS)?;
+    let id = map.need(report, "id", "a rule").and_then(|id| read_id(report, id));
+    let words = [
+        ("allow", EffectWord::Allow),
+        ("block", EffectWord::Block),
+        ("approve", EffectWord::Approve),
+        ("mask", EffectWord::Mask),
+    ];
+    let effect =
+        map.need(report, "effect", "a rule").and_then(|effect| report.word(effect, "effect", &words));
+    let observe = map
+        .get("mode")
+        .map_or(Some(false), |mode| report.word(mode, "mode", &[("enforce", false), ("observe", true)]));
+    let when = map.need(report, "when", "a rule");
+    let when_text = match when.map(|when| &when.value) {
+        Some(Node::Bool(value)) => Some(value.to_string()),
+        Some(_) => when.and_then(|when| report.text(when, "when")).map(str::to_owned),
+        None => None,
+    };
+    let reason = read_reason(report, map);
+    let effect = effect.and_then(|effect| read_effect(report, map, effect, known_detector));
+    Some(RuleText {
+        id: id?,
+        at: map.at,
+        effect: effect?,
+        observe: observe?,
+        reason,
+        when: when_text?,
+        when_at: when?.referenced,
+    })
+}
+
+fn read_id(report: &mut Report<'_>, node: &At) -> Option<Arc<str>> {
+    let id = report.text(node, "id")?;
+    let sound = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
+    if id.is_empty() || id.len() > RULE_ID_BYTES_MAX || !id.bytes().all(sound) {
+        let help = format!("use lower-case letters, digits, `-`, `_` and `.`, at most {RULE_ID_BYTES_MAX}");
+        report.at(node.referenced, "this cannot be the id of a rule", Some(help));
+        return None;
+    }
+    Some(Arc::from(id))
+}
+
+/// The sentence for the caller: `message`, or else `reason`.
+fn read_reason(report: &mut Report<'_>, map: Map<'_>) -> Option<Arc<str>> {
+    let mut sentence = None;
+    for key in ["reason", "message", "description"] {
+        let Some(node) = map.get(key) else { continue };
+        let Some(text) = report.text(node, key) else { continue };
+        if text.chars().count() > MESSAGE_CHARS_MAX || text.trim_end().chars().any(char::is_control) {
+            let message = format!("`{key}` is one line of at most {MESSAGE_CHARS_MAX} characters");
+            report.at(node.referenced, message, None);
+        } else if key != "description" && !text.trim().is_empty() {
+            sentence = Some(Arc::from(text.trim()));
+        }
+    }
+    sentence
+}
+
+fn read_effect(
+    report: &mut Report<'_>,
+    map: Map<'_>,
+    effect: EffectWord,
+    known_detector: &dyn Fn(&str) -> bool,
+) -> Option<Effect> {
+    for (key, wanted) in
+        [("approval", matches!(effect, EffectWord::Approve)), ("mask", matches!(effect, EffectWord::Mask))]
+    {
+        if let Some(node) = map.get(key)
+            && !wanted
+        {
+            let message = format!("`{key}` does nothing in a rule with another effect");
+            report.at(node.referenced, message, Some("remove it, or change `effect`".to_owned()));
+        }
+    }
+    match effect {
+        EffectWord::Allow => Some(Effect::Allow),
+        EffectWord::Block => Some(Effect::Block),
+        EffectWord::Approve => {
+            let approval = map.need(report, "approval", "a rule with `effect: approve`")?;
+            read_approval(report, approval).map(Effect::Approve)
+        }
+        EffectWord::Mask => {
+            let mask = map.need(report, "mask", "a rule with `effect: mask`")?;
+            read_mask(report, mask, known_detector)
+        }
+    }
+}
+
+fn read_approval(report: &mut Report<'_>, node: &At) -> Option<ApprovalRule> {
+    let map = report.map(node, "approval", &["approvers", "min", "bind", "ttl"])?;
+    let approvers = map.need(report, "approvers", "approval")?;
+    let names = report.texts(approvers, "approvers");
+    if names.is_empty() {
+        report.at(approvers.referenced, "nobody could approve: `approvers` is empty", None);
+    }
+    for (name, at) in &names {
+        let group = name.strip_prefix("group:").is_some_and(|group| !group.is_empty());
+        let user = name.strip_prefix("user:").and_then(|user| user.rsplit_once('#'));
+        if !group && !user.is_some_and(|(issuer, subject)| !issuer.is_empty() && !subject.is_empty()) {
+            let help = "write `group:NAME` or `user:ISSUER#SUBJECT`".to_owned();
+            report.at(*at, format!("`{name}` is no approver"), Some(help));
+        }
+    }
+    let min = map.get("min").map_or(Some(1), |min| report.number(min, "min", 1..=APPROVERS_NEEDED_MAX));
+    let users_only = names.iter().all(|(name, _)| name.starts_with("user:"));
+    let distinct: std::collections::BTreeSet<&str> = names.iter().map(|(name, _)| *name).collect();
+    if let Some(min) = min.and_then(|min| usize::try_from(min).ok())
+        && users_only
+        && min > distinct.len()
+    {
+        report.at(
+            node.referenced,
+            format!("{min} people must approve, and {} are named", distinct.len()),
+            None,
+        );
+    }
+    if let Some(bind) = map.get("bind") {
+        report.word(bind, "bind", &[("request", ())]);
+    }
+    let ttl = map.need(report, "ttl", "approval").and_then(|ttl| read_ttl(report, ttl));
+    Some(ApprovalRule {
+        approvers: names.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        and: Vec::new(),
+        min: u32::try_from(min?).ok()?,
+        ttl: ttl?,
+    })
+}
+
+fn read_ttl(report: &mut Report<'_>, node: &At) -> Option<Duration> {
+    let text = report.text(node, "ttl")?;
+    let Some(ttl) = duration(text) else {
+        let help = Some("write a number and `s`, `m`, `h` or `d`, like `15m`".to_owned());
+        report.at(node.referenced, format!("`{text}` is no duration"), help);
+        return None;
+    };
+    if ttl.is_zero() || ttl > APPROVAL_TTL_MAX {
+        report.at(node.referenced, "`ttl` must be more than 0 and at most 7d", None);
+        return None;
+    }
+    Some(ttl)
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let unit = text.chars().last()?;
+    let number = text.strip_suffix(unit)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    number.parse::<u64>().ok()?.checked_mul(seconds).map(Duration::from_secs)
+}
+
+fn read_mask(report: &mut Report<'_>, node: &At, known_detector: &dyn Fn(&str) -> bool) -> Option<Effect> {
+    let map = report.map(node, "mask", &["detect", "where", "style"])?;
+    let detect = map.need(report, "detect", "mask")?;
+    let names = report.texts(detect, "detect");
+    if names.is_empty() {
+        report.at(detect.referenced, "the rule masks nothing: `detect` is empty", None);
+    }
+    for (name, at) in &names {
+        if !known_detector(name) {
+            let message = format!("there is no detector and no group of detectors `{name}`");
+            report.at(*at, message, Some(DETECT_HELP.to_owned()));
+        }
+    }
+    let places_node = map.need(report, "where", "mask")?;
+    let words = [
+        ("response", Some(Place::Response)),
+        ("stream", Some(Place::Stream)),
+        ("headers", Some(Place::Headers)),
+        ("errors", Some(Place::Errors)),
+        ("request", None),
+    ];
+    let mut places = Vec::new();
+    for item in report.list(places_node, "where") {
+        match report.word(item, "where", &words) {
+            Some(Some(place)) if !places.contains(&place) => places.push(place),
+            Some(None) => report.at(item.referenced, "requests cannot be masked yet", None),
+            _ => {}
+        }
+    }
+    if places.is_empty() {
+        report.at(places_node.referenced, "the rule masks nowhere: `where` names no place", None);
+    }
+    let style = map.get("style").map_or(Some(Style::Redact), |style| {
+        report.word(style, "style", &[("redact", Style::Redact), ("token", Style::Token)])
+    });
+    let detect = names.iter().map(|(name, _)| Arc::from(*name)).collect();
+    Some(Effect::Mask { detect, places, style: style? })
+}
