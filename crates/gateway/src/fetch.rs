@@ -1,0 +1,250 @@
+//! One small HTTP client for what the gateway itself asks of identity providers: discovery and keys.
+//!
+//! Promise: a fetch goes to the address that was checked and nowhere else (redirects are never followed, proxies from
+//! the environment never used), is over as a whole at its deadline, and never holds more of an answer than its cap. Plain
+//! HTTP goes to loopback only, unless the caller says [`PlainHttp::Anywhere`]. *Fails closed*: everything else is an error.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, USER_AGENT};
+use http::{Method, Request, StatusCode, Uri};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Full};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+/// The longest address that is fetched, in bytes.
+pub const URL_BYTES_MAX: usize = 2_048;
+/// The most idle connections kept per host.
+const IDLE_PER_HOST_MAX: usize = 1;
+/// How long an idle connection is kept.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Where plain HTTP may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlainHttp {
+    /// To `localhost`, `127.0.0.0/8` and `[::1]` only.
+    LoopbackOnly,
+    /// Anywhere: the operator said so.
+    Anywhere,
+}
+
+/// An address that may be fetched: checked once, when it is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchUrl(Uri);
+
+impl FetchUrl {
+    /// Checks an address: absolute, `https` (or `http` as `plain` allows), a host, no user name, no fragment.
+    pub fn parse(text: &str, plain: PlainHttp) -> Result<Self, FetchError> {
+        if text.len() > URL_BYTES_MAX {
+            return Err(FetchError::Url("is too long"));
+        }
+        if text.contains('#') {
+            return Err(FetchError::Url("has a fragment"));
+        }
+        let uri: Uri = text.parse().map_err(|_| FetchError::Url("is not an absolute http(s) address"))?;
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return Err(FetchError::Url("is not an absolute http(s) address"));
+        };
+        if authority.as_str().contains('@') {
+            return Err(FetchError::Url("has a user name"));
+        }
+        if authority.host().is_empty() {
+            return Err(FetchError::Url("has no host"));
+        }
+        match scheme {
+            "https" => Ok(Self(uri)),
+            "http" if plain == PlainHttp::Anywhere || is_loopback(authority.host()) => Ok(Self(uri)),
+            "http" => Err(FetchError::Url("is plain http to a host that is not loopback: use https")),
+            _ => Err(FetchError::Url("is neither https nor http")),
+        }
+    }
+
+    /// Whether scheme, host and port are the same; a missing port is the scheme's own.
+    pub fn same_origin(&self, other: &Self) -> bool {
+        let port = |uri: &Uri| {
+            uri.port_u16().or(if uri.scheme_str() == Some("https") { Some(443) } else { Some(80) })
+        };
+        let host = |uri: &Uri| uri.host().map(str::to_ascii_lowercase);
+        self.0.scheme() == other.0.scheme()
+            && host(&self.0) == host(&other.0)
+            && port(&self.0) == port(&other.0)
+    }
+
+    /// Whether it has a query.
+    pub fn has_query(&self) -> bool {
+        self.0.query().is_some()
+    }
+}
+
+impl fmt::Display for FetchUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How much of an answer is read and how long all of it may take.
+#[derive(Debug, Clone, Copy)]
+pub struct FetchLimits {
+    /// The longest body, in bytes.
+    pub body_bytes_max: usize,
+    /// From the first step (name look-up) to the last byte.
+    pub deadline: Duration,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// Its status; never followed when it is a redirect.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body, within the cap.
+    pub body: Bytes,
+}
+
+/// Why a fetch failed.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// An address that may not be fetched.
+    #[error("the address {0}")]
+    Url(&'static str),
+    /// A certificate file that cannot be read.
+    #[error("the CA certificates cannot be read")]
+    Certificate(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No connection, TLS failed, or the answer was cut off.
+    #[error("the host cannot be reached")]
+    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Not done at the deadline.
+    #[error("the answer took too long")]
+    Deadline,
+    /// More bytes than the cap.
+    #[error("the answer is too long")]
+    TooLong,
+    /// A content encoding that was not asked for.
+    #[error("the answer has a content encoding that was not asked for")]
+    Encoding,
+    /// A status other than the expected one.
+    #[error("the answer has status {0}")]
+    Status(StatusCode),
+    /// A body that is not what was asked for.
+    #[error("the answer {0}")]
+    Content(&'static str),
+}
+
+/// The client: cheap to clone; its few idle connections are shared.
+#[derive(Clone)]
+pub struct FetchClient(Arc<Client<HttpsConnector<HttpConnector>, Full<Bytes>>>);
+
+impl fmt::Debug for FetchClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FetchClient")
+    }
+}
+
+impl FetchClient {
+    /// A client that trusts the system's roots and, beside them, the certificates in `extra_ca` (PEM).
+    pub fn new(extra_ca: Option<&[u8]>) -> Result<Self, FetchError> {
+        let mut roots = RootCertStore::empty();
+        let found = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(found.certs);
+        if let Some(pem) = extra_ca {
+            let before = roots.len();
+            for certificate in CertificateDer::pem_slice_iter(pem) {
+                let certificate = certificate.map_err(|e| FetchError::Certificate(e.into()))?;
+                roots.add(certificate).map_err(|e| FetchError::Certificate(e.into()))?;
+            }
+            if roots.len() == before {
+                return Err(FetchError::Certificate("no certificate in the file".into()));
+            }
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| FetchError::Certificate(e.into()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let mut plain = HttpConnector::new();
+        plain.enforce_http(false);
+        plain.set_nodelay(true);
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .enable_http2()
+            .wrap_connector(plain);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
+            .build(connector);
+        Ok(Self(Arc::new(client)))
+    }
+
+    /// GETs a JSON document; any status is an answer.
+    pub async fn get(&self, url: &FetchUrl, limits: FetchLimits) -> Result<Fetched, FetchError> {
+        self.send(Method::GET, url, HeaderMap::new(), Bytes::new(), limits).await
+    }
+
+    /// Sends one request and reads the whole answer; any status is an answer, redirects too.
+    pub async fn send(
+        &self,
+        method: Method,
+        url: &FetchUrl,
+        headers: HeaderMap,
+        body: Bytes,
+        limits: FetchLimits,
+    ) -> Result<Fetched, FetchError> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = url.0.clone();
+        *request.headers_mut() = headers;
+        let headers = request.headers_mut();
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("keyward/", env!("CARGO_PKG_VERSION"))));
+        tokio::time::timeout(limits.deadline, self.exchange(request, limits.body_bytes_max))
+            .await
+            .map_err(|_| FetchError::Deadline)?
+    }
+
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+        body_bytes_max: usize,
+    ) -> Result<Fetched, FetchError> {
+        let response = self.0.request(request).await.map_err(|e| FetchError::Unreachable(e.into()))?;
+        let (head, mut incoming) = response.into_parts();
+        if head.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+            return Err(FetchError::Encoding);
+        }
+        let announced = head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|bytes| bytes > body_bytes_max as u64) {
+            return Err(FetchError::TooLong);
+        }
+        let mut body = BytesMut::new();
+        while !incoming.is_end_stream() {
+            let Some(frame) = incoming.frame().await else { break };
+            let frame = frame.map_err(|e| FetchError::Unreachable(e.into()))?;
+            let Ok(data) = frame.into_data() else { continue };
+            if data.len() > body_bytes_max.saturating_sub(body.len()) {
+                return Err(FetchError::TooLong);
+            }
+            body.extend_from_slice(&data);
+        }
+        Ok(Fetched { status: head.status, headers: head.headers, body: body.freeze() })
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
