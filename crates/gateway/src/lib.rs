@@ -1,1 +1,28 @@
-//! Skeleton.
+//! What happens: a call comes in, is identified, understood, decided on, perhaps held, and forwarded with the real
+//! credential; its answer is masked and recorded while it streams. [`exchange`] is the whole way on one page.
+//! In suggested reading order:
+
+pub mod exchange;
+pub mod settings;
+pub mod snapshot;
+
+pub mod admit;
+pub mod call;
+pub mod edge;
+pub mod forward;
+pub mod hold;
+pub mod identify;
+pub mod inject;
+pub mod record;
+pub mod refusal;
+pub mod respond;
+pub mod route;
+pub mod session;
+pub mod understand;
+
+pub mod body;
+pub mod clock;
+pub mod fetch;
+pub mod metrics;
+pub mod server;
+pub mod start;

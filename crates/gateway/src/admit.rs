@@ -1,0 +1,160 @@
+//! May this call happen?
+//!
+//! Promise: [`Permit`] is the proof that exactly this call was judged. Only this module makes one; it can't be cloned, and
+//! sending a request consumes it. It owns the request, so what was judged is byte for byte what is sent.
+//! A call that no rule allows, or whose policy cannot be evaluated, is refused: *fails closed*.
+//!
+//! ```compile_fail
+//! fn forge(permit: keyward_gateway::admit::Permit) -> keyward_gateway::admit::Permit {
+//!     permit.clone()
+//! }
+//! ```
+
+use std::sync::Arc;
+
+use http::Method;
+use keyward_core::policy::{Facts, RequestFacts};
+use keyward_core::{ApprovalId, Decision, MaskRule, Operation, RequestDigest, Verdict};
+use keyward_journal::record::DecisionRecord;
+use keyward_store::Binding;
+
+use crate::call::{Call, CallBody};
+use crate::clock;
+use crate::hold::Held;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::session::Session;
+
+/// Proof that one call was judged and may proceed.
+#[must_use]
+pub struct Permit {
+    call: Call,
+    decision: DecisionRecord,
+    obligations: Arc<Decision>,
+    approved: Option<Approved>,
+}
+
+/// The approval that a permit rests on; it is consumed when the call is sent.
+#[derive(Debug, Clone)]
+pub struct Approved {
+    /// Which.
+    pub id: ApprovalId,
+    /// The exact request.
+    pub digest: RequestDigest,
+    /// What it was bound to when it was asked for.
+    pub binding: Binding,
+}
+
+/// What comes of asking.
+pub enum Admission {
+    /// It may happen now.
+    Granted(Box<Permit>),
+    /// It waits for a human.
+    Held(Box<Held>),
+    /// It was approved and happened already: the recorded answer, for an identical retry.
+    Answered(http::Response<crate::body::Body>),
+}
+
+impl Permit {
+    /// What it permits.
+    pub fn operation(&self) -> &Arc<Operation> {
+        &self.call.operation
+    }
+
+    /// The request's method.
+    pub fn method(&self) -> &Method {
+        &self.call.method
+    }
+
+    /// The decision behind it.
+    pub fn decision(&self) -> &DecisionRecord {
+        &self.decision
+    }
+
+    /// What must be masked in the answer.
+    pub fn mask(&self) -> &[MaskRule] {
+        &self.obligations.mask
+    }
+
+    /// The approval it rests on, if one was needed.
+    pub fn approved(&self) -> Option<&Approved> {
+        self.approved.as_ref()
+    }
+
+    /// The call itself.
+    pub fn call(&self) -> &Call {
+        &self.call
+    }
+
+    /// The call's headers and body, taken to be sent; the rest of the permit stays as the record of it.
+    pub(crate) fn take_request(&mut self) -> (http::HeaderMap, CallBody) {
+        let body = std::mem::replace(&mut self.call.body, CallBody::Whole(bytes::Bytes::new()));
+        (std::mem::take(&mut self.call.headers), body)
+    }
+}
+
+impl Session {
+    /// Asks policy, and a human where policy says so.
+    pub async fn admit(&self, call: Call) -> Result<Admission, Refusal> {
+        let decision = self.decide(&call);
+        let record = DecisionRecord::new(&decision, Arc::clone(self.gateway.policy.version()));
+        match decision.verdict {
+            Verdict::Allow => Ok(Admission::Granted(Box::new(Permit {
+                call,
+                decision: record,
+                obligations: decision,
+                approved: None,
+            }))),
+            Verdict::Block => Err(blocked(&decision).judged(call.operation, record)),
+            Verdict::Approve => {
+                let operation = Arc::clone(&call.operation);
+                let judged = record.clone();
+                self.ask(call, decision, record).await.map_err(|refusal| refusal.judged(operation, judged))
+            }
+        }
+    }
+
+    /// The permit of a held call, once it was approved.
+    pub(crate) fn release(&self, held: Held) -> Result<Box<Permit>, Refusal> {
+        let (call, decision, obligations, approved) = held.into_approved(self)?;
+        Ok(Box::new(Permit { call, decision, obligations, approved: Some(approved) }))
+    }
+
+    fn decide(&self, call: &Call) -> Arc<Decision> {
+        let facts = Facts {
+            principal: &self.verified.principal,
+            connection: &self.target.settings.connection,
+            operation: &call.operation,
+            request: RequestFacts { headers: &HeaderView(&call.headers), peer: Some(self.peer.ip()) },
+            now: clock::now(),
+        };
+        self.gateway.policy.decide(&facts)
+    }
+}
+
+/// Request headers as policy reads them.
+struct HeaderView<'a>(&'a http::HeaderMap);
+
+impl keyward_core::policy::Headers for HeaderView<'_> {
+    fn header(&self, name: &str) -> keyward_core::policy::HeaderText<'_> {
+        use keyward_core::policy::HeaderText;
+        let mut values = self.0.get_all(name).iter();
+        let Some(first) = values.next() else { return HeaderText::Absent };
+        let Ok(first) = first.to_str() else { return HeaderText::Unreadable };
+        let mut text = std::borrow::Cow::Borrowed(first);
+        for value in values {
+            let Ok(value) = value.to_str() else { return HeaderText::Unreadable };
+            text.to_mut().push_str(", ");
+            text.to_mut().push_str(value);
+        }
+        HeaderText::Text(text)
+    }
+}
+
+fn blocked(decision: &Decision) -> Refusal {
+    let public = match (&decision.rule, &decision.reason) {
+        (Some(rule), Some(reason)) => format!("Blocked by rule \"{rule}\": {reason}"),
+        (Some(rule), None) => format!("Blocked by rule \"{rule}\"."),
+        (None, _) => "Blocked: no rule allows this call; ask whoever writes the gateway's policy.".to_owned(),
+    };
+    Refusal::new(RefusalKind::Blocked, public).by_rule(decision.rule.clone())
+}

@@ -1,0 +1,98 @@
+//! A request as it was understood: the operation, and exactly the bytes that will be forwarded.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::request::Parts;
+use http::{HeaderMap, Method};
+use hyper::body::Incoming;
+use keyward_core::Operation;
+
+use crate::body::{BodyError, read_to_end};
+use crate::refusal::{Refusal, RefusalKind};
+use crate::session::Session;
+use crate::understand::{BodyNeed, UnderstandError, body_need, understand};
+
+/// A request on its way through the verdict. What is judged here is what is forwarded.
+pub struct Call {
+    /// The method.
+    pub method: Method,
+    /// What the caller sent, credentials removed.
+    pub headers: HeaderMap,
+    /// What it does.
+    pub operation: Arc<Operation>,
+    /// Its body.
+    pub body: CallBody,
+}
+
+/// The body of a call.
+pub enum CallBody {
+    /// Read to its end.
+    Whole(Bytes),
+    /// Passed on as it comes: no rule looks at it.
+    Passing(Incoming),
+}
+
+impl Session {
+    /// Understands a request: reads the body where the verdict needs it, and says what the request does.
+    pub async fn understand(
+        &self,
+        path: String,
+        query: String,
+        parts: Parts,
+        incoming: Incoming,
+    ) -> Result<Call, Refusal> {
+        let kind = self.target.settings.connection.kind;
+        let declared = declared_length(&parts.headers);
+        let limit = self.target.settings.request_body_bytes_max;
+        if declared.is_some_and(|length| length > limit) {
+            return Err(too_large(limit));
+        }
+        let body = match body_need(kind, &parts.method, &path, &parts.headers) {
+            BodyNeed::Whole => CallBody::Whole(self.whole(incoming).await?),
+            BodyNeed::None if hyper::body::Body::is_end_stream(&incoming) => CallBody::Whole(Bytes::new()),
+            BodyNeed::None => CallBody::Passing(incoming),
+        };
+        let bytes = match &body {
+            CallBody::Whole(bytes) => Some(&**bytes),
+            CallBody::Passing(_) => None,
+        };
+        let mut operation = understand(kind, parts.method.as_str(), &path, &query, &parts.headers, bytes)
+            .map_err(not_understood)?;
+        operation.body_bytes = bytes.map(|b| b.len() as u64).or(declared);
+        Ok(Call { method: parts.method, headers: parts.headers, operation: Arc::new(operation), body })
+    }
+
+    /// Reads a body to its end, within what is inspected.
+    pub(crate) async fn whole(&self, incoming: Incoming) -> Result<Bytes, Refusal> {
+        let limit =
+            self.gateway.limits.inspect_body_bytes_max.min(self.target.settings.request_body_bytes_max);
+        read_to_end(incoming, limit).await.map_err(|error| match error {
+            BodyError::TooLarge(_) => too_large(limit),
+            error => Refusal::new(RefusalKind::BadRequest, "The request's body broke off.").because(error),
+        })
+    }
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn too_large(limit: u64) -> Refusal {
+    Refusal::new(
+        RefusalKind::BodyTooLarge,
+        format!(
+            "The request's body is longer than {limit} bytes, the most that is looked at before the verdict here."
+        ),
+    )
+}
+
+fn not_understood(error: UnderstandError) -> Refusal {
+    let kind = match error.status().as_u16() {
+        413 => RefusalKind::BodyTooLarge,
+        415 => RefusalKind::UnsupportedBody,
+        _ => RefusalKind::BadRequest,
+    };
+    Refusal::new(kind, error.public().to_string()).because(error)
+}

@@ -1,0 +1,257 @@
+//! Sending a judged request to its upstream.
+//!
+//! Promise: a request leaves only with a [`Permit`] for it, after its intent was recorded, with an approval that was used
+//! up for it where one was needed, to the configured host and no other.
+//! When any of that fails, nothing leaves: *fails closed*.
+
+mod pools;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Request, Response, Version};
+use hyper::body::Incoming;
+use keyward_core::RequestDigest;
+use keyward_journal::record::{BodyNote, End, Frame, Intent, SecretUse};
+use keyward_mask::Profile;
+use keyward_mask::walk::{BodyFormat, BodyMasker, Dialect};
+use keyward_secrets::Lease;
+use keyward_store::{ApprovalState, Consumption};
+
+pub use pools::{Pools, TlsSetupError};
+
+use crate::admit::Permit;
+use crate::body::Outgoing;
+use crate::call::CallBody;
+use crate::clock;
+use crate::hold::{RunningNote, runs_already};
+use crate::inject;
+use crate::record::{CONTENT_BYTES_MAX, Recorder, fields};
+use crate::refusal::{Refusal, RefusalKind};
+use crate::respond::mask_headers;
+use crate::session::{Session, detail};
+
+/// The longest piece of a request body in one frame of its record.
+const CONTENT_PIECE_BYTES: usize = 256 * 1024;
+
+/// A request that was sent, and the head of its answer.
+pub struct Sent {
+    /// The upstream's answer.
+    pub response: Response<Incoming>,
+    /// What permitted it.
+    pub permit: Box<Permit>,
+    /// The credential that was used.
+    pub lease: Option<Arc<Lease>>,
+    /// Its way into the journal.
+    pub recorder: Recorder,
+    /// Makes identical calls wait, where an approval was used up.
+    pub note: Option<RunningNote>,
+}
+
+/// Records the intent, uses up the approval, takes the caller's credential off, sets ours, and sends.
+pub async fn forward(
+    session: &Session,
+    mut permit: Box<Permit>,
+    lease: Option<Arc<Lease>>,
+) -> Result<Sent, Refusal> {
+    let (headers, body) = permit.take_request();
+    let intent = intent(session, &permit, lease.as_ref(), &headers, &body)?;
+    let request = upstream_request(session, &permit, lease.as_deref(), headers)?;
+
+    let journal = session.gateway.shared.journal.clone();
+    let (mut recorder, receipt) = Recorder::begin(journal.clone(), intent, session.in_flight.clone())?;
+    let sent = async {
+        if permit.approved().is_some() {
+            journal.sync(&receipt).await?;
+        } else {
+            journal.commit(&receipt).await?;
+        }
+        let note = spend(session, &permit, lease.as_deref()).await?;
+        let request = request.map(|()| outgoing(body, session, &recorder));
+        let target = &session.target;
+        let version = lease.as_ref().map_or("", |lease| &lease.version);
+        let response = target.pools.send(version, request, target.settings.header_timeout).await?;
+        Ok::<_, Refusal>((response, note))
+    }
+    .await;
+    match sent {
+        Ok((response, note)) => Ok(Sent { response, permit, lease, recorder, note }),
+        Err(mut refusal) => {
+            recorder.end(end_of(refusal.kind), Some(detail(&refusal)))?;
+            refusal.session = Some(session.id); // its outcome is recorded
+            Err(refusal)
+        }
+    }
+}
+
+/// Uses up the approval that the permit rests on. One caller wins, and only for what was approved.
+async fn spend(
+    session: &Session,
+    permit: &Permit,
+    lease: Option<&Lease>,
+) -> Result<Option<RunningNote>, Refusal> {
+    let Some(approved) = permit.approved() else { return Ok(None) };
+    let shared = &session.gateway.shared;
+    let in_force = shared.in_force.load();
+    let connection = &session.target.settings.connection;
+    if in_force.upstreams.get(&connection.name) != Some(&connection.upstream) {
+        shared.approvals.mark_stale(approved.id, "the connection changed").await?;
+        return Err(void().on_approval(approved.id));
+    }
+    let mut binding = approved.binding.clone();
+    binding.credential_version = lease.map(|lease| lease.version.clone()).unwrap_or_default();
+    binding.policy_version = in_force.policy.to_string();
+    // Noted before it is used up: an identical call that comes while this one runs must find the note.
+    let Some(note) = shared.answers.running(approved.digest) else { return Err(runs_already()) };
+    match shared.approvals.consume(approved.id, binding, session.request).await? {
+        Consumption::Won(_) => Ok(Some(note)),
+        Consumption::NotApproved(Some(ApprovalState::Consumed)) => Err(runs_already()),
+        Consumption::NotApproved(_) | Consumption::OtherRequest | Consumption::Void(_) => Err(void()),
+    }
+    .map_err(|refusal| refusal.on_approval(approved.id))
+}
+
+fn void() -> Refusal {
+    Refusal::new(
+        RefusalKind::ApprovalStale,
+        "The approval is void, because the policy, the credential or the connection changed after it was asked for; \
+         send the call again to ask anew.",
+    )
+}
+
+const fn end_of(kind: RefusalKind) -> End {
+    match kind {
+        RefusalKind::UpstreamUnreachable => End::UpstreamUnreachable,
+        RefusalKind::UpstreamTimeout => End::UpstreamTimeout,
+        RefusalKind::UpstreamInvalid => End::UpstreamReset,
+        _ => End::Refused,
+    }
+}
+
+/// The request as the upstream gets it, without its body.
+fn upstream_request(
+    session: &Session,
+    permit: &Permit,
+    lease: Option<&Lease>,
+    mut headers: HeaderMap,
+) -> Result<Request<()>, Refusal> {
+    let settings = &session.target.settings;
+    inject::strip_request(&mut headers);
+    if lease.is_some() || !permit.mask().is_empty() {
+        // What comes back must be looked into: no encodings that are not decoded here, no parts of a whole.
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.remove(header::RANGE);
+        headers.remove(header::IF_RANGE);
+        headers.remove(header::IF_NONE_MATCH);
+        headers.remove(header::IF_MODIFIED_SINCE);
+    }
+    if let (Some(credential), Some(lease)) = (&settings.credential, lease) {
+        inject::set_credential(&mut headers, &credential.inject, &lease.secret)?;
+    }
+    let upstream = &settings.connection.upstream;
+    let operation = permit.operation();
+    if settings.http2 != crate::settings::Http2::PriorKnowledge {
+        let host = HeaderValue::from_str(&upstream.authority()).map_err(|error| {
+            Refusal::new(RefusalKind::Internal, "The upstream address is not valid.").because(error)
+        })?;
+        headers.insert(header::HOST, host);
+    }
+    let mut request = Request::new(());
+    *request.method_mut() = permit.method().clone();
+    *request.uri_mut() = pools::upstream_uri(upstream, &operation.path, &operation.query)?;
+    *request.version_mut() = Version::HTTP_11;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+fn outgoing(body: CallBody, session: &Session, recorder: &Recorder) -> Outgoing {
+    let sent = recorder.bytes_up();
+    match body {
+        CallBody::Whole(bytes) => {
+            sent.store(bytes.len() as u64, std::sync::atomic::Ordering::Relaxed);
+            Outgoing::Full(bytes)
+        }
+        CallBody::Passing(incoming) => {
+            let limit = session.target.settings.request_body_bytes_max;
+            Outgoing::Stream { incoming, left: limit, limit, sent }
+        }
+    }
+}
+
+/// The record of what is about to happen.
+fn intent(
+    session: &Session,
+    permit: &Permit,
+    lease: Option<&Arc<Lease>>,
+    headers: &HeaderMap,
+    body: &CallBody,
+) -> Result<Intent, Refusal> {
+    let principal = &session.verified.principal;
+    let mask = session.request_mask(lease)?;
+    let mut headers = headers.clone();
+    inject::strip_request(&mut headers);
+    let (note, content) = match body {
+        CallBody::Whole(bytes) if bytes.is_empty() => (BodyNote::Empty, Vec::new()),
+        CallBody::Whole(bytes) => content(bytes, &headers, mask.as_ref()),
+        CallBody::Passing(_) => (BodyNote::NotKept, Vec::new()),
+    };
+    if let Some(mask) = &mask {
+        mask_headers(mask, &mut headers).map_err(|error| {
+            Refusal::new(RefusalKind::BadRequest, "A header of the request cannot be recorded.")
+                .because(error)
+        })?;
+    }
+    Ok(Intent {
+        request: session.request,
+        session: session.id,
+        at: clock::now(),
+        principal: principal.reference(),
+        acting_for: principal.acting_for.clone(),
+        connection: Arc::clone(&session.target.settings.connection.name),
+        operation: Arc::clone(permit.operation()),
+        decision: permit.decision().clone(),
+        approval: permit.approved().map(|approved| approved.id),
+        secret: lease.map(|lease| SecretUse {
+            reference: lease.reference.to_string().into(),
+            version: lease.version.as_str().into(),
+        }),
+        digest: permit.approved().map(|approved| approved.digest.to_string()),
+        headers: fields(&headers),
+        body: note,
+        content,
+    })
+}
+
+/// The masked body of a request, or its hash where it cannot be masked or is too long to be kept.
+fn content(bytes: &Bytes, headers: &HeaderMap, mask: Option<&Arc<Profile>>) -> (BodyNote, Vec<Frame>) {
+    let hashed = || {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+        let sha256 = digest.as_ref().try_into().map(RequestDigest::from_bytes).map(|d| d.to_string());
+        (BodyNote::Hashed { bytes: bytes.len() as u64, sha256: sha256.unwrap_or_default() }, Vec::new())
+    };
+    if bytes.len() as u64 > CONTENT_BYTES_MAX {
+        return hashed();
+    }
+    let masked = match mask {
+        None => bytes.clone(),
+        Some(mask) => {
+            let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            let format = BodyFormat::of(content_type, Dialect::Generic);
+            let mut out = Vec::with_capacity(bytes.len() + 64);
+            let mut masker = BodyMasker::new(Arc::clone(mask), format);
+            if masker.push(bytes, &mut out).is_err() || masker.finish(&mut out).is_err() {
+                return hashed();
+            }
+            Bytes::from(out)
+        }
+    };
+    let mut frames = Vec::with_capacity(masked.len() / CONTENT_PIECE_BYTES + 1);
+    let mut from = 0;
+    while from < masked.len() {
+        let to = masked.len().min(from + CONTENT_PIECE_BYTES);
+        frames.push(Frame { offset_us: 0, bytes: masked.slice(from..to) });
+        from = to;
+    }
+    (BodyNote::Content, frames)
+}

@@ -1,0 +1,232 @@
+//! Approvals at work: the database decides, this tells those who wait and writes the journal.
+//!
+//! Promise: every change of state is one compare-and-set in the database; what is announced here has happened there.
+//! Changes run in a task of their own, so that a caller who goes away halfway leaves none unrecorded.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use keyward_core::{ApprovalId, Principal, RequestDigest, RequestId};
+use keyward_journal::record::ApprovalEvent as JournalEvent;
+use keyward_journal::{Journal, Record};
+use keyward_store::{
+    Approval, ApprovalEvent, ApprovalState, Binding, CancelError, Change, Consumption, CreateError, Db,
+    NewApproval, StoreError, VoteDecision, VoteError,
+};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::clock;
+
+/// How long a denial waits for a client that comes back after its own time-out.
+const UNTOLD_FOR: Duration = Duration::from_mins(2);
+
+/// The approvals of this gateway and those who wait for them.
+#[derive(Clone)]
+pub struct Approvals {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    db: Db,
+    journal: Journal,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    live: HashMap<ApprovalId, Live>,
+    /// Ends that nobody was there to hear.
+    untold: HashMap<RequestDigest, (ApprovalId, ApprovalState, Instant)>,
+}
+
+struct Live {
+    state: watch::Sender<ApprovalState>,
+    digest: RequestDigest,
+}
+
+/// A live approval and its state as it changes.
+pub struct Watched {
+    /// As it stood when it was asked for.
+    pub approval: Approval,
+    /// The state from then on.
+    pub state: watch::Receiver<ApprovalState>,
+}
+
+impl Approvals {
+    /// Over this database and journal.
+    pub fn new(db: Db, journal: Journal) -> Self {
+        Self { inner: Arc::new(Inner { db, journal, waiting: Mutex::default() }) }
+    }
+
+    /// Asks for an approval, or attaches to the one that the same request has.
+    pub async fn ask(&self, new: NewApproval, request: RequestId) -> Result<Watched, CreateError> {
+        let this = self.clone();
+        own_task(async move {
+            let digest = new.binding.digest;
+            let created = this.inner.db.approval_create_or_attach(&new, clock::now()).await?;
+            let state = this.watch(created.approval.id, digest, created.approval.state);
+            this.announce(&created.events, digest, Some(request));
+            Ok(Watched { approval: created.approval, state })
+        })
+        .await
+    }
+
+    /// An end of this request's last approval that its caller was not there to hear; told once.
+    pub fn take_untold(&self, digest: &RequestDigest) -> Option<(ApprovalId, ApprovalState)> {
+        let mut waiting = self.lock();
+        waiting.untold.retain(|_, (_, _, at)| at.elapsed() < UNTOLD_FOR);
+        waiting.untold.remove(digest).map(|(id, state, _)| (id, state))
+    }
+
+    /// Counts a person's decision.
+    pub async fn vote(
+        &self,
+        id: ApprovalId,
+        by: Arc<Principal>,
+        decision: VoteDecision,
+        reason: String,
+    ) -> Result<Change, VoteError> {
+        let this = self.clone();
+        own_task(async move {
+            let change = this.inner.db.approval_vote(id, &by, decision, &reason, clock::now()).await?;
+            this.announce(&change.events, change.approval.binding.digest, None);
+            Ok(change)
+        })
+        .await
+    }
+
+    /// Withdraws an approval.
+    pub async fn cancel(
+        &self,
+        id: ApprovalId,
+        by: Arc<Principal>,
+        reason: String,
+    ) -> Result<Change, CancelError> {
+        let this = self.clone();
+        own_task(async move {
+            let change = this.inner.db.approval_cancel(id, &by, &reason, clock::now()).await?;
+            this.announce(&change.events, change.approval.binding.digest, None);
+            Ok(change)
+        })
+        .await
+    }
+
+    /// Uses an approval up. Only [`Consumption::Won`] may act.
+    pub async fn consume(
+        &self,
+        id: ApprovalId,
+        binding: Binding,
+        request: RequestId,
+    ) -> Result<Consumption, StoreError> {
+        let this = self.clone();
+        own_task(async move {
+            let consumption = this.inner.db.approval_consume(id, &binding, clock::now()).await?;
+            if let Consumption::Won(change) | Consumption::Void(change) = &consumption {
+                this.announce(&change.events, change.approval.binding.digest, Some(request));
+            }
+            Ok(consumption)
+        })
+        .await
+    }
+
+    /// Ends what it was bound to changed.
+    pub async fn mark_stale(&self, id: ApprovalId, reason: &'static str) -> Result<(), StoreError> {
+        let this = self.clone();
+        own_task(async move {
+            if let Some(change) = this.inner.db.approval_mark_stale(id, reason, clock::now()).await? {
+                this.announce(&change.events, change.approval.binding.digest, None);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends every approval whose time ran out.
+    pub async fn expire_due(&self) -> Result<(), StoreError> {
+        for event in self.inner.db.approval_expire(clock::now()).await? {
+            let known = self.lock().live.get(&event.approval).map(|live| live.digest);
+            let digest = match known {
+                Some(digest) => Some(digest),
+                None => self.inner.db.approval_get(event.approval).await?.map(|a| a.binding.digest),
+            };
+            if let Some(digest) = digest {
+                self.announce(&[event], digest, None);
+            }
+        }
+        Ok(())
+    }
+
+    /// As it stands now.
+    pub async fn get(&self, id: ApprovalId) -> Result<Option<Approval>, StoreError> {
+        self.inner.db.approval_get(id).await
+    }
+
+    /// Waits for the next change of an approval that is live; for a client that polls.
+    pub fn watch(
+        &self,
+        id: ApprovalId,
+        digest: RequestDigest,
+        now: ApprovalState,
+    ) -> watch::Receiver<ApprovalState> {
+        let mut waiting = self.lock();
+        if !now.is_live() {
+            return watch::channel(now).1;
+        }
+        waiting
+            .live
+            .entry(id)
+            .or_insert_with(|| Live { state: watch::channel(now).0, digest })
+            .state
+            .subscribe()
+    }
+
+    fn announce(&self, events: &[ApprovalEvent], digest: RequestDigest, request: Option<RequestId>) {
+        for event in events {
+            let record = Record::Approval(JournalEvent {
+                approval: event.approval,
+                request,
+                at: event.at,
+                from: event.from.map(|state| state.as_str().to_owned()),
+                to: event.to.as_str().to_owned(),
+                by: event.by.clone(),
+                reason: Some(event.reason.clone()).filter(|reason| !reason.is_empty()),
+                digest: digest.to_string(),
+            });
+            if let Err(error) = self.inner.journal.append(&record) {
+                // The change stands in the database; what it permits is refused by `forward` while the journal fails.
+                tracing::error!(approval = %event.approval, error = &error as &dyn std::error::Error, "not recorded");
+            }
+            let mut waiting = self.lock();
+            let heard = match waiting.live.get(&event.approval) {
+                Some(live) => {
+                    live.state.send_replace(event.to) != event.to && live.state.receiver_count() > 0
+                }
+                None => true,
+            };
+            if !event.to.is_live() {
+                waiting.live.remove(&event.approval);
+                if !heard && matches!(event.to, ApprovalState::Denied | ApprovalState::Expired) {
+                    waiting.untold.insert(digest, (event.approval, event.to, Instant::now()));
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.inner.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs a change to its end even when the one who asked goes away.
+async fn own_task<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is going away, and this task with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}

@@ -1,0 +1,317 @@
+//! Holding a call for a human (design §7).
+//!
+//! Promise: a held call is bound to the digest of the exact request, to the policy version and to the credential version;
+//! at release all of it is checked again, and the approval is used up before the first byte leaves. Whoever asked never
+//! decides. A caller that goes away executes nothing later; an identical retry attaches.
+//! What an unmodified client sees while it waits depends on what it can stand: a stream gets comment lines, anything
+//! else silence and then 409 with `x-should-retry: true`, which the SDKs turn into a retry.
+
+mod answers;
+mod approvals;
+mod patience;
+mod stream;
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Response};
+use keyward_core::{ApprovalId, Decision, MaskRule, Place, RequestDigest};
+use keyward_journal::record::DecisionRecord;
+use keyward_mask::mask_bytes;
+use keyward_store::{ApprovalState, Binding, CreateError, NewApproval, RequestSummary};
+
+pub use answers::{AnswerCopy, Answers, LastRun, RunningNote};
+pub use approvals::{Approvals, Watched};
+pub use patience::Patience;
+pub use stream::HeldStream;
+
+use crate::admit::{Admission, Approved, Permit};
+use crate::body::Body;
+use crate::call::{Call, CallBody};
+use crate::clock;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::session::Session;
+
+/// How much of a body an approver is shown, in bytes.
+const SUMMARY_BODY_BYTES_MAX: usize = 128 * 1024;
+/// Headers that change what a request does, and so are part of what is approved.
+const DIGESTED_HEADERS: [&str; 5] =
+    ["content-type", "openai-organization", "openai-project", "anthropic-version", "anthropic-beta"];
+
+/// A call that waits.
+pub struct Held {
+    call: Call,
+    decision: DecisionRecord,
+    obligations: Arc<Decision>,
+    binding: Binding,
+    watched: Watched,
+}
+
+impl Session {
+    /// Asks for an approval of this call, or attaches to the one it has.
+    pub(crate) async fn ask(
+        &self,
+        call: Call,
+        decision: Arc<Decision>,
+        record: DecisionRecord,
+    ) -> Result<Admission, Refusal> {
+        let call = self.with_whole_body(call).await?;
+        let digest = self.digest(&call);
+        let shared = &self.gateway.shared;
+        match shared.answers.last_run(&digest) {
+            Some(LastRun::Answered(mut response)) => {
+                self.mark(response.headers_mut(), &record);
+                return Ok(Admission::Answered(*response));
+            }
+            Some(LastRun::Running) => return Err(runs_already()),
+            None => {}
+        }
+        if let Some((id, state)) = shared.approvals.take_untold(&digest) {
+            return Err(self.ended(id, state).await);
+        }
+        let lease = self.lease().await?;
+        let binding = Binding {
+            digest,
+            policy_version: self.gateway.policy.version().to_string(),
+            credential_version: lease.map(|lease| lease.version.clone()).unwrap_or_default(),
+        };
+        let new = self.new_approval(&call, &decision, binding.clone())?;
+        let watched = shared.approvals.ask(new, self.request).await.map_err(not_asked)?;
+        let held = Held { call, decision: record, obligations: decision, binding, watched };
+        Ok(Admission::Held(Box::new(held)))
+    }
+
+    async fn with_whole_body(&self, mut call: Call) -> Result<Call, Refusal> {
+        if let CallBody::Passing(incoming) = call.body {
+            call.body = CallBody::Whole(self.whole(incoming).await?);
+        }
+        Ok(call)
+    }
+
+    fn digest(&self, call: &Call) -> RequestDigest {
+        let headers: Vec<(&str, &[u8])> = DIGESTED_HEADERS
+            .iter()
+            .flat_map(|name| call.headers.get_all(*name).iter().map(|value| (*name, value.as_bytes())))
+            .collect();
+        let connection = &self.target.settings.connection;
+        RequestDigest::of(&self.verified.principal, connection, &call.operation, &headers, whole(call))
+    }
+
+    fn new_approval(
+        &self,
+        call: &Call,
+        decision: &Decision,
+        binding: Binding,
+    ) -> Result<NewApproval, Refusal> {
+        let Some(approval) = decision.approval.clone() else {
+            return Err(Refusal::new(
+                RefusalKind::Internal,
+                "The rule asks for an approval without saying whose.",
+            ));
+        };
+        Ok(NewApproval {
+            id: ApprovalId::new(clock::fresh_id()),
+            binding,
+            principal: (*self.verified.principal).clone(),
+            connection: self.target.settings.connection.name.to_string(),
+            operation: (*call.operation).clone(),
+            rule: decision.rule.as_deref().unwrap_or("").to_owned(),
+            reason: decision.reason.as_deref().unwrap_or("").to_owned(),
+            approval,
+            summary: self.summary(call)?,
+            live_max: self.gateway.holding.pending_per_principal_max,
+        })
+    }
+
+    /// What the approver is shown: masked, with the true length.
+    fn summary(&self, call: &Call) -> Result<RequestSummary, Refusal> {
+        let body = whole(call);
+        let shown = body.get(..SUMMARY_BODY_BYTES_MAX).unwrap_or(body);
+        let text = match self.request_mask(None)? {
+            Some(profile) => mask_bytes(&profile, shown).bytes,
+            None => shown.to_vec(),
+        };
+        Ok(RequestSummary {
+            headers: Vec::new(),
+            body: String::from_utf8_lossy(&text).into_owned(),
+            body_bytes: body.len() as u64,
+            complete: shown.len() == body.len(),
+        })
+    }
+
+    /// Masks what the caller sent, for people and records: all credentials, whatever the rules say.
+    pub(crate) fn request_mask(
+        &self,
+        lease: Option<&Arc<keyward_secrets::Lease>>,
+    ) -> Result<Option<Arc<keyward_mask::Profile>>, Refusal> {
+        let rule = MaskRule {
+            rule: "request".into(),
+            detect: vec!["credentials".into()],
+            places: vec![Place::Request],
+            style: keyward_core::Style::Redact,
+        };
+        self.target.profiles.at(Place::Request, &[rule], lease, self.id.bits())
+    }
+
+    /// The sentence for an approval that ended without leave.
+    async fn ended(&self, id: ApprovalId, state: ApprovalState) -> Refusal {
+        let reason = match self.gateway.shared.approvals.get(id).await {
+            Ok(Some(approval)) => approval.votes.last().map(|vote| vote.reason.clone()).unwrap_or_default(),
+            Ok(None) | Err(_) => String::new(),
+        };
+        let why = if reason.is_empty() { String::new() } else { format!(" Their reason: {reason}") };
+        let (kind, public) = match state {
+            ApprovalState::Denied => {
+                (RefusalKind::ApprovalDenied, format!("The approval {id} was denied.{why}"))
+            }
+            ApprovalState::Expired => (
+                RefusalKind::ApprovalExpired,
+                format!("Nobody decided over the approval {id} in time; send the call again to ask anew."),
+            ),
+            ApprovalState::Cancelled => {
+                (RefusalKind::ApprovalDenied, format!("The approval {id} was withdrawn by its requester."))
+            }
+            ApprovalState::Consumed => return runs_already(),
+            ApprovalState::Stale | ApprovalState::Pending | ApprovalState::Approved => (
+                RefusalKind::ApprovalStale,
+                format!(
+                    "The approval {id} is void, because what it was given for changed; send the call again."
+                ),
+            ),
+        };
+        Refusal::new(kind, public).on_approval(id)
+    }
+
+    fn link(&self, id: ApprovalId) -> String {
+        format!("{}/approvals/{id}", self.gateway.public_url)
+    }
+
+    fn pending(&self, held: &Held) -> Refusal {
+        let id = held.id();
+        let who = held.watched.approval.approval.approvers.join(", ");
+        let rule = &held.watched.approval.rule;
+        let text = format!(
+            "Waiting for approval {id} by {who} (rule \"{rule}\"); send the same call again to go on waiting. {}",
+            self.link(id)
+        );
+        Refusal::new(RefusalKind::ApprovalPending, text).by_rule(Some(rule.as_str().into())).on_approval(id)
+    }
+}
+
+impl Held {
+    /// The approval that is waited for.
+    pub fn id(&self) -> ApprovalId {
+        self.watched.approval.id
+    }
+
+    /// Waits until it is decided. Never returns while it is pending.
+    async fn decided(&mut self) -> ApprovalState {
+        let settled = |state: &ApprovalState| *state != ApprovalState::Pending;
+        match self.watched.state.wait_for(settled).await {
+            Ok(state) => *state,
+            Err(_) => ApprovalState::Stale,
+        }
+    }
+
+    /// What a permit is made of, after everything that may have changed was looked at again.
+    pub(crate) fn into_approved(
+        self,
+        session: &Session,
+    ) -> Result<(Call, DecisionRecord, Arc<Decision>, Approved), Refusal> {
+        if session.verified.expires_at <= clock::now() {
+            let public = "The token expired while the call waited; sign in again and send the call again.";
+            return Err(Refusal::new(RefusalKind::Unauthenticated, public).on_approval(self.id()));
+        }
+        let approved = Approved { id: self.id(), digest: self.binding.digest, binding: self.binding };
+        Ok((self.call, self.decision, self.obligations, approved))
+    }
+}
+
+/// Waits in the way that the caller's client can stand, then goes on with `proceed`.
+pub async fn wait<F>(
+    session: Arc<Session>,
+    mut held: Box<Held>,
+    proceed: impl FnOnce(Arc<Session>, Box<Permit>) -> F + Send + 'static,
+) -> Result<Response<Body>, Refusal>
+where
+    F: Future<Output = Result<Response<Body>, Refusal>> + Send + 'static,
+{
+    let _held = session.gateway.shared.metrics.hold();
+    let kind = session.target.settings.connection.kind;
+    let patience =
+        Patience::of(&held.call.headers, held.call.operation.stream, kind, &session.gateway.holding);
+    if patience == Patience::None {
+        return Ok(accepted(&session, &held));
+    }
+    if let Ok(state) = tokio::time::timeout(patience.silence(), held.decided()).await {
+        return go_on(session, held, state, proceed).await;
+    }
+    match patience {
+        Patience::Stream(_) => Ok(stream::commit(&session, held, proceed)),
+        Patience::None | Patience::Silent(_) => Err(session.pending(&held)),
+    }
+}
+
+/// Goes on with a decided call.
+async fn go_on<F>(
+    session: Arc<Session>,
+    held: Box<Held>,
+    state: ApprovalState,
+    proceed: impl FnOnce(Arc<Session>, Box<Permit>) -> F,
+) -> Result<Response<Body>, Refusal>
+where
+    F: Future<Output = Result<Response<Body>, Refusal>>,
+{
+    if state != ApprovalState::Approved {
+        return Err(session.ended(held.id(), state).await);
+    }
+    let permit = session.release(*held)?;
+    proceed(session, permit).await
+}
+
+/// 202 for a caller that asked to poll (`Prefer: respond-async`, RFC 7240).
+fn accepted(session: &Session, held: &Held) -> Response<Body> {
+    let id = held.id();
+    let body = serde_json::json!({"approval": id, "state": "pending", "url": session.link(id)});
+    let mut response = Response::new(Body::full(body.to_string().into()));
+    *response.status_mut() = http::StatusCode::ACCEPTED;
+    let headers: &mut HeaderMap = response.headers_mut();
+    session.mark(headers, &held.decision);
+    crate::session::set(headers, "content-type", "application/json");
+    crate::session::set(
+        headers,
+        "location",
+        &format!("{}/api/v1/approvals/{id}", session.gateway.public_url),
+    );
+    crate::session::set(headers, "preference-applied", "respond-async");
+    response
+}
+
+fn whole(call: &Call) -> &[u8] {
+    match &call.body {
+        CallBody::Whole(bytes) => bytes,
+        CallBody::Passing(_) => &[],
+    }
+}
+
+/// An identical call won the approval.
+pub(crate) fn runs_already() -> Refusal {
+    Refusal::new(
+        RefusalKind::ApprovalPending,
+        "This very call was approved and is running now; send it again to get its answer.",
+    )
+}
+
+fn not_asked(error: CreateError) -> Refusal {
+    match error {
+        CreateError::TooManyLive { limit } => Refusal::new(
+            RefusalKind::ApprovalQuota,
+            format!(
+                "You have {limit} calls waiting for approval, the most there may be; cancel one or wait."
+            ),
+        ),
+        CreateError::Invalid(what) => {
+            Refusal::new(RefusalKind::Internal, "This call cannot be put before an approver.").because(what)
+        }
+        CreateError::Store(error) => error.into(),
+    }
+}

@@ -1,0 +1,223 @@
+//! The upstream's answer becomes the caller's.
+//!
+//! Promise: headers, body, trailers and error bodies are masked, the injected credential always, whatever the rules
+//! say. A content encoding or charset that cannot be looked into *fails closed* with 502. Validators and ranges of the
+//! unmasked body do not pass, so that they can't serve as an oracle (catalogue 70, 71).
+//! Exception: a connection without credential whose policy masks nothing passes everything as it is.
+
+mod decode;
+mod profiles;
+mod reply;
+
+use std::sync::Arc;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::response::Parts;
+use http::{Method, Response, StatusCode};
+use keyward_core::{ConnectionKind, Finding, Place};
+use keyward_journal::record::End;
+use keyward_mask::walk::{BodyFormat, BodyMasker, Dialect};
+use keyward_mask::{Profile, mask_bytes};
+use keyward_secrets::Lease;
+
+pub use profiles::Profiles;
+pub use reply::Reply;
+
+use crate::admit::Permit;
+use crate::body::Body;
+use crate::forward::Sent;
+use crate::hold::AnswerCopy;
+use crate::inject;
+use crate::record::Recorder;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::session::{Session, detail};
+use decode::Decoder;
+
+/// Headers that describe the unmasked body.
+const VALIDATORS: [HeaderName; 3] = [header::ETAG, header::ACCEPT_RANGES, header::CONTENT_LENGTH];
+/// The same, by names that `http` has no constant for.
+const DIGESTS: [&str; 4] = ["content-md5", "digest", "content-digest", "repr-digest"];
+
+/// Builds the caller's response. Fails only before its first byte left; the outcome is recorded then.
+pub fn respond(session: &Session, sent: Sent) -> Result<Response<Body>, Refusal> {
+    let Sent { response, permit, lease, mut recorder, note } = sent;
+    let (mut parts, upstream) = response.into_parts();
+    let prepared = match prepare(session, &permit, lease.as_ref(), &mut parts, &mut recorder) {
+        Ok(prepared) => prepared,
+        Err(mut refusal) => {
+            recorder.end(End::MaskFailed, Some(detail(&refusal)))?;
+            refusal.session = Some(session.id);
+            return Err(refusal);
+        }
+    };
+    let copy = note.map(|note| AnswerCopy::new(note, parts.status, &parts.headers));
+    recorder.head(parts.status, &parts.headers);
+    session.mark(&mut parts.headers, permit.decision());
+    let reply = Reply {
+        state: reply::State::Open { first: bytes::Bytes::new(), upstream },
+        decoder: prepared.decoder,
+        masker: prepared.masker,
+        trailer_mask: prepared.header_mask,
+        place: prepared.place,
+        recorder,
+        copy,
+        in_flight: session.in_flight.clone(),
+        error_status: parts.status.is_client_error() || parts.status.is_server_error(),
+    };
+    finish(session, parts, reply, permit.method())
+}
+
+/// What the body of an answer needs on its way.
+struct Prepared {
+    decoder: Option<Decoder>,
+    masker: Option<BodyMasker>,
+    header_mask: Option<Arc<Profile>>,
+    place: Place,
+}
+
+/// Masks the head, and makes ready for the body.
+fn prepare(
+    session: &Session,
+    permit: &Permit,
+    lease: Option<&Arc<Lease>>,
+    parts: &mut Parts,
+    recorder: &mut Recorder,
+) -> Result<Prepared, Refusal> {
+    if parts.status.is_informational() {
+        return Err(invalid("The upstream answered with a change of protocol, which is not passed on."));
+    }
+    inject::strip_response(&mut parts.headers);
+    let place = place_of(parts);
+    let profiles = &session.target.profiles;
+    let header_mask = profiles.at(Place::Headers, permit.mask(), lease, session.id.bits())?;
+    let body_mask = profiles.at(place, permit.mask(), lease, session.id.bits())?;
+    let (mut decoder, mut masker) = (None, None);
+    if let Some(profile) = body_mask {
+        decoder = Decoder::of(&parts.headers).map_err(|error| {
+            invalid("The upstream's answer has a content encoding that cannot be looked into.").because(error)
+        })?;
+        parts.headers.remove(header::CONTENT_ENCODING);
+        drop_validators(&mut parts.headers);
+        masker = Some(body_masker(session.target.settings.connection.kind, profile, &parts.headers)?);
+    }
+    if let Some(profile) = &header_mask {
+        let findings = mask_headers(profile, &mut parts.headers)
+            .map_err(|error| invalid("A header of the upstream's answer cannot be masked.").because(error))?;
+        session.gateway.shared.metrics.found(&findings);
+        recorder.findings(Place::Headers, &findings);
+    }
+    Ok(Prepared { decoder, masker, header_mask, place })
+}
+
+/// A body that is there already goes out whole, with its length; any other streams.
+fn finish(
+    session: &Session,
+    mut parts: Parts,
+    mut reply: Reply,
+    method: &Method,
+) -> Result<Response<Body>, Refusal> {
+    let may_be_whole = reply.place != Place::Stream && method != Method::HEAD;
+    let body = match may_be_whole.then(|| reply.take_whole()).flatten() {
+        Some(Ok(bytes)) => {
+            if !parts.headers.contains_key(header::CONTENT_LENGTH) && has_body(parts.status) {
+                parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+            }
+            Body::full(bytes)
+        }
+        Some(Err(error)) => {
+            let mut refusal =
+                invalid("The upstream's answer broke off or could not be masked.").because(error);
+            refusal.session = Some(session.id); // its outcome is recorded
+            return Err(refusal);
+        }
+        None => Body::Reply(Box::new(reply)),
+    };
+    parts.extensions.clear();
+    Ok(Response::from_parts(parts, body))
+}
+
+fn has_body(status: StatusCode) -> bool {
+    !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+fn invalid(public: &'static str) -> Refusal {
+    Refusal::new(RefusalKind::UpstreamInvalid, public)
+}
+
+/// Which place a rule must name for this body.
+fn place_of(parts: &Parts) -> Place {
+    if parts.status.is_client_error() || parts.status.is_server_error() {
+        return Place::Errors;
+    }
+    let content_type = content_type(&parts.headers).unwrap_or("");
+    let essence = content_type.split(';').next().unwrap_or("").trim();
+    let streams = ["text/event-stream", "application/x-ndjson", "application/jsonl"];
+    if streams.iter().any(|s| s.eq_ignore_ascii_case(essence)) { Place::Stream } else { Place::Response }
+}
+
+fn content_type(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
+}
+
+fn body_masker(
+    kind: ConnectionKind,
+    profile: Arc<Profile>,
+    headers: &HeaderMap,
+) -> Result<BodyMasker, Refusal> {
+    let dialect = match kind {
+        ConnectionKind::OpenAi => Dialect::OpenAi,
+        ConnectionKind::Anthropic => Dialect::Anthropic,
+        ConnectionKind::Http => Dialect::Generic,
+    };
+    let format = BodyFormat::of(content_type(headers), dialect);
+    if format == BodyFormat::Unreadable {
+        return Err(invalid("The upstream's answer has a character set that cannot be looked into."));
+    }
+    Ok(BodyMasker::new(profile, format))
+}
+
+fn drop_validators(headers: &mut HeaderMap) {
+    for name in VALIDATORS {
+        headers.remove(name);
+    }
+    for name in DIGESTS {
+        headers.remove(name);
+    }
+}
+
+/// A masked value that cannot stand in a header.
+#[derive(Debug, thiserror::Error)]
+#[error("a masked value cannot stand in a header")]
+pub struct HeaderMaskError;
+
+/// Masks the values of headers in place. Names are not looked at: they come from the upstream's program.
+pub(crate) fn mask_headers(
+    profile: &Arc<Profile>,
+    headers: &mut HeaderMap,
+) -> Result<Vec<Finding>, HeaderMaskError> {
+    // One pass over all values together: most answers hold nothing, and one pass costs less than twenty. Each value
+    // goes in with its name as context, as a person would read it.
+    let mut all = Vec::with_capacity(1024);
+    for (name, value) in headers.iter() {
+        all.extend_from_slice(name.as_str().as_bytes());
+        all.extend_from_slice(b": ");
+        all.extend_from_slice(value.as_bytes());
+        all.push(b'\n');
+    }
+    if mask_bytes(profile, &all).findings.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut findings = Vec::new();
+    for (name, value) in headers.iter_mut() {
+        let line = [name.as_str().as_bytes(), b": ", value.as_bytes()].concat();
+        let masked = mask_bytes(profile, &line);
+        if masked.findings.is_empty() {
+            continue;
+        }
+        let start = name.as_str().len() + 2;
+        let clean = masked.bytes.get(start..).unwrap_or(b"[REDACTED]");
+        *value = HeaderValue::from_bytes(clean).map_err(|_| HeaderMaskError)?;
+        findings.extend(masked.findings);
+    }
+    Ok(findings)
+}

@@ -1,0 +1,149 @@
+//! The masks of one connection, compiled once and kept.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use keyward_core::{MaskRule, Place, Style};
+use keyward_mask::{Detectors, KnownValue, Profile};
+use keyward_secrets::{Lease, SecretRef};
+
+use crate::refusal::{Refusal, RefusalKind};
+
+/// Compiled masks kept per connection; past it the table starts anew.
+const PROFILES_MAX: usize = 256;
+/// Credential versions whose values are masked: the current one and those it replaced.
+const KNOWN_VERSIONS_MAX: usize = 3;
+
+/// What one mask is made from.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    detect: Vec<Arc<str>>,
+    style: Style,
+    session: Option<u128>,
+}
+
+/// The masks of one connection.
+#[derive(Default)]
+pub struct Profiles {
+    compiled: RwLock<Compiled>,
+}
+
+#[derive(Default)]
+struct Compiled {
+    /// Every credential version that was leased lately: a value stays known after its rotation.
+    known: Vec<Arc<Lease>>,
+    by_key: HashMap<Key, Arc<Profile>>,
+}
+
+impl Profiles {
+    /// The mask for one place of an exchange, or none when nothing is to be masked there. `lease` is always masked,
+    /// whatever the rules say.
+    pub fn at(
+        &self,
+        place: Place,
+        rules: &[MaskRule],
+        lease: Option<&Arc<Lease>>,
+        session: u128,
+    ) -> Result<Option<Arc<Profile>>, Refusal> {
+        let mut key = Key { detect: Vec::new(), style: Style::Redact, session: None };
+        for rule in rules.iter().filter(|rule| rule.places.contains(&place)) {
+            for name in &rule.detect {
+                if !key.detect.contains(name) {
+                    key.detect.push(Arc::clone(name));
+                }
+            }
+            if rule.style != Style::Redact {
+                key.style = rule.style;
+                key.session = Some(session);
+            }
+        }
+        if lease.is_none() && key.detect.is_empty() {
+            return Ok(None);
+        }
+        {
+            let compiled = self.compiled.read().unwrap_or_else(PoisonError::into_inner);
+            let known = lease.is_none_or(|lease| compiled.known.iter().any(|k| k.version == lease.version));
+            if let (true, Some(profile)) = (known, compiled.by_key.get(&key)) {
+                return Ok(Some(Arc::clone(profile)));
+            }
+        }
+        self.compile(key, lease).map(Some)
+    }
+
+    fn compile(&self, key: Key, lease: Option<&Arc<Lease>>) -> Result<Arc<Profile>, Refusal> {
+        let mut compiled = self.compiled.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lease) = lease
+            && !compiled.known.iter().any(|known| known.version == lease.version)
+        {
+            if compiled.known.len() >= KNOWN_VERSIONS_MAX {
+                compiled.known.remove(0);
+            }
+            compiled.known.push(Arc::clone(lease));
+            compiled.by_key.clear();
+        }
+        if compiled.by_key.len() >= PROFILES_MAX {
+            compiled.by_key.clear();
+        }
+        if let Some(profile) = compiled.by_key.get(&key) {
+            return Ok(Arc::clone(profile));
+        }
+        let mut values = Vec::new();
+        for lease in &compiled.known {
+            values.push(known_value(lease)?);
+        }
+        let mut builder = Profile::builder().known(values).style(key.style);
+        if !key.detect.is_empty() {
+            builder = builder.detectors(Detectors::builtin(), &key.detect);
+        }
+        if key.style == Style::Token {
+            builder = builder.session_key(session_key(key.session));
+        }
+        let profile = builder.build().map_err(|error| {
+            Refusal::new(RefusalKind::Internal, "The mask of this connection cannot be built.").because(error)
+        })?;
+        let profile = Arc::new(profile);
+        compiled.by_key.insert(key, Arc::clone(&profile));
+        Ok(profile)
+    }
+}
+
+/// A credential that cannot be masked is not used at all: it would come back in clear.
+fn known_value(lease: &Lease) -> Result<KnownValue, Refusal> {
+    KnownValue::new(label(&lease.reference), lease.secret.expose()).map_err(|error| {
+        Refusal::new(
+            RefusalKind::SecretUnavailable,
+            "The upstream credential is too short or too simple to be masked, so it is not used; replace it.",
+        )
+        .because(error)
+    })
+}
+
+/// A credential's name in its placeholder: what the reference names, never the value.
+fn label(reference: &SecretRef) -> &str {
+    match reference {
+        SecretRef::Embedded(name) | SecretRef::Env(name) => name,
+        SecretRef::File(path) => path.file_name().and_then(|name| name.to_str()).unwrap_or("file"),
+    }
+}
+
+/// The session's own key for placeholders: equal within a session, unrelated between sessions.
+fn session_key(session: Option<u128>) -> [u8; 32] {
+    let mut key = [0; 32];
+    let (low, high) = key.split_at_mut(16);
+    low.copy_from_slice(&session.unwrap_or_default().to_be_bytes());
+    high.copy_from_slice(&process_salt().to_be_bytes());
+    key
+}
+
+/// Random per process, so that a placeholder cannot be recomputed from a session's public id.
+fn process_salt() -> u128 {
+    static SALT: std::sync::OnceLock<u128> = std::sync::OnceLock::new();
+    *SALT.get_or_init(|| {
+        let mut bytes = [0; 16];
+        // Without randomness the placeholder is still not the value; only its linkability would be weaker.
+        match aws_lc_rs::rand::fill(&mut bytes) {
+            Ok(()) => u128::from_be_bytes(bytes),
+            Err(_) => crate::clock::fresh_id(),
+        }
+    })
+}

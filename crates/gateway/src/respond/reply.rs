@@ -1,0 +1,290 @@
+//! The body of an upstream's answer on its way to the caller: decoded, masked, recorded, piece by piece.
+//!
+//! Promise: a byte leaves only after the masker decided on it and the recorder took it. When decoding, masking or
+//! recording fails the body ends with an error, never with the rest in clear: *fails closed*. When the caller goes
+//! away, this is dropped, which ends the upstream's body too.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body as _, Frame};
+use hyper::body::Incoming;
+use keyward_core::Place;
+use keyward_journal::record::End;
+use keyward_mask::Profile;
+use keyward_mask::walk::BodyMasker;
+
+use super::decode::{Decoder, Failed};
+use crate::body::BodyError;
+use crate::hold::AnswerCopy;
+use crate::inject;
+use crate::record::Recorder;
+use crate::snapshot::InFlight;
+
+/// How much of a body may be taken at once when it is there already.
+const WHOLE_BYTES_MAX: usize = 64 * 1024;
+
+/// An upstream's answer as it passes.
+pub struct Reply {
+    pub(super) state: State,
+    pub(super) decoder: Option<Decoder>,
+    pub(super) masker: Option<BodyMasker>,
+    /// The mask of trailers.
+    pub(super) trailer_mask: Option<Arc<Profile>>,
+    pub(super) place: Place,
+    pub(super) recorder: Recorder,
+    /// Kept for an identical retry of an approved call.
+    pub(super) copy: Option<AnswerCopy>,
+    /// Makes a drain wait for this exchange.
+    pub(super) in_flight: InFlight,
+    /// The upstream answered with an error status.
+    pub(super) error_status: bool,
+}
+
+/// Where a body is.
+pub(super) enum State {
+    /// Masked bytes that were taken before the first poll, then the rest from the upstream.
+    Open { first: Bytes, upstream: Incoming },
+    /// The upstream is done; trailers may be left.
+    Ended { trailers: Option<HeaderMap> },
+    /// All is said.
+    Done,
+}
+
+impl Reply {
+    /// Takes what is there of the body already, without waiting. `Some` when that was all of it; the exchange is then
+    /// recorded to its end.
+    pub(super) fn take_whole(&mut self) -> Option<Result<Bytes, BodyError>> {
+        let State::Open { first, upstream } = &mut self.state else { return None };
+        let mut raw: Vec<Bytes> = Vec::new();
+        let mut length = first.len();
+        let mut at_end = upstream.is_end_stream();
+        while !at_end && length < WHOLE_BYTES_MAX {
+            match Pin::new(&mut *upstream).poll_frame(&mut Context::from_waker(Waker::noop())) {
+                Poll::Pending => break,
+                Poll::Ready(None) => at_end = true,
+                Poll::Ready(Some(Err(error))) => return Some(Err(self.broke_off(error))),
+                Poll::Ready(Some(Ok(frame))) => {
+                    // Trailers need the streaming way; they end the body, so nothing is lost by leaving it here.
+                    let Ok(data) = frame.into_data() else { break };
+                    length += data.len();
+                    raw.push(data);
+                    at_end = upstream.is_end_stream();
+                }
+            }
+        }
+        match self.mask_all(&raw, at_end) {
+            Err(error) => Some(Err(error)),
+            Ok(masked) if at_end => {
+                self.state = State::Done;
+                Some(Ok(masked))
+            }
+            Ok(masked) => {
+                if let State::Open { first, .. } = &mut self.state {
+                    *first = masked;
+                }
+                None
+            }
+        }
+    }
+
+    fn mask_all(&mut self, pieces: &[Bytes], at_end: bool) -> Result<Bytes, BodyError> {
+        let mut masked = match pieces {
+            [one] => self.mask(one)?,
+            many => {
+                let mut all = Vec::new();
+                for piece in many {
+                    all.extend_from_slice(&self.mask(piece)?);
+                }
+                Bytes::from(all)
+            }
+        };
+        if at_end {
+            let rest = self.finish()?;
+            if !rest.is_empty() {
+                masked = Bytes::from([masked, rest].concat());
+            }
+        }
+        if !masked.is_empty() {
+            self.note(&masked)?;
+        }
+        if at_end {
+            self.completed()?;
+        }
+        Ok(masked)
+    }
+
+    /// Decodes and masks a piece: what may leave now.
+    fn mask(&mut self, data: &Bytes) -> Result<Bytes, BodyError> {
+        if self.decoder.is_none() && self.masker.is_none() {
+            return Ok(data.clone());
+        }
+        let mut out = Vec::with_capacity(data.len() + 64);
+        let masker = &mut self.masker;
+        let mut sink = |plain: &[u8]| mask_into(masker, plain, &mut out);
+        let result = match &mut self.decoder {
+            Some(decoder) => decoder.push(data, &mut sink).map_err(failed),
+            None => sink(data),
+        };
+        self.settle(result)?;
+        Ok(Bytes::from(out))
+    }
+
+    /// What is left at the end of the upstream's body.
+    fn finish(&mut self) -> Result<Bytes, BodyError> {
+        let mut out = Vec::new();
+        let masker = &mut self.masker;
+        let mut result = Ok(());
+        if let Some(decoder) = &mut self.decoder {
+            result = decoder.finish(|plain| mask_into(masker, plain, &mut out)).map_err(failed);
+        }
+        if let (Ok(()), Some(masker)) = (&result, masker) {
+            result = masker.finish(&mut out).map_err(mask_failed);
+        }
+        self.settle(result)?;
+        Ok(Bytes::from(out))
+    }
+
+    /// Counts findings; records that masking failed, where it did.
+    fn settle(&mut self, result: Result<(), BodyError>) -> Result<(), BodyError> {
+        if let Some(masker) = &mut self.masker {
+            let findings = masker.take_findings();
+            if !findings.is_empty() {
+                self.in_flight.metrics().found(&findings);
+                self.recorder.findings(self.place, &findings);
+            }
+        }
+        result.map_err(|error| self.fail(End::MaskFailed, error))
+    }
+
+    /// Hands a masked piece to the recorder.
+    fn note(&mut self, masked: &Bytes) -> Result<(), BodyError> {
+        if let Some(copy) = &mut self.copy {
+            copy.piece(masked);
+        }
+        self.recorder.piece(masked).map_err(|error| self.fail(End::JournalFailed, BodyError::Record(error)))
+    }
+
+    fn completed(&mut self) -> Result<(), BodyError> {
+        let end = if self.error_status { End::UpstreamError } else { End::Completed };
+        self.recorder.end(end, None).map_err(BodyError::Record)?;
+        if let Some(copy) = self.copy.take() {
+            copy.complete();
+        }
+        Ok(())
+    }
+
+    fn broke_off(&mut self, error: hyper::Error) -> BodyError {
+        self.fail(End::UpstreamReset, BodyError::Broken(error))
+    }
+
+    /// Ends the exchange with an error; what the masker still holds is dropped, not sent.
+    fn fail(&mut self, end: End, error: BodyError) -> BodyError {
+        self.state = State::Done;
+        self.masker = None;
+        if let Err(unrecorded) = self.recorder.end(end, Some(error.to_string())) {
+            tracing::error!(error = &unrecorded as &dyn std::error::Error, "outcome not recorded");
+        }
+        error
+    }
+
+    fn masked_trailers(&mut self, mut trailers: HeaderMap) -> Result<HeaderMap, BodyError> {
+        inject::strip_response(&mut trailers);
+        for name in ["authorization", "content-length", "host", "set-cookie"] {
+            trailers.remove(name);
+        }
+        let Some(profile) = &self.trailer_mask else { return Ok(trailers) };
+        let findings =
+            super::mask_headers(profile, &mut trailers).map_err(|error| BodyError::Mask(Box::new(error)))?;
+        self.recorder.findings(Place::Headers, &findings);
+        Ok(trailers)
+    }
+
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            let State::Open { first, upstream } = &mut self.state else { return Poll::Ready(None) };
+            if !first.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(std::mem::take(first)))));
+            }
+            let data = match ready!(Pin::new(upstream).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => data,
+                    Err(frame) => {
+                        self.state = State::Ended { trailers: frame.into_trailers().ok() };
+                        return self.poll_ended();
+                    }
+                },
+                Some(Err(error)) => return Poll::Ready(Some(Err(self.broke_off(error)))),
+                None => {
+                    self.state = State::Ended { trailers: None };
+                    return self.poll_ended();
+                }
+            };
+            let masked = self.mask(&data)?;
+            if !masked.is_empty() {
+                self.note(&masked)?;
+                return Poll::Ready(Some(Ok(Frame::data(masked))));
+            }
+        }
+    }
+
+    /// Sends the masker's rest, then the trailers, and records the end with whichever is the last.
+    fn poll_ended(&mut self) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let rest =
+            if self.masker.is_some() || self.decoder.is_some() { self.finish()? } else { Bytes::new() };
+        (self.masker, self.decoder) = (None, None);
+        if !rest.is_empty() {
+            self.note(&rest)?;
+            return Poll::Ready(Some(Ok(Frame::data(rest))));
+        }
+        let State::Ended { trailers } = std::mem::replace(&mut self.state, State::Done) else {
+            return Poll::Ready(None);
+        };
+        let trailers = trailers.map(|trailers| self.masked_trailers(trailers)).transpose()?;
+        self.completed()?;
+        Poll::Ready(trailers.filter(|t| !t.is_empty()).map(|trailers| Ok(Frame::trailers(trailers))))
+    }
+}
+
+impl http_body::Body for Reply {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.in_flight.is_cut() && !matches!(self.state, State::Done) {
+            let error = self.fail(End::Stopped, BodyError::Draining);
+            return Poll::Ready(Some(Err(error)));
+        }
+        match self.state {
+            State::Open { .. } => self.poll_open(cx),
+            State::Ended { .. } => self.poll_ended(),
+            State::Done => Poll::Ready(None),
+        }
+    }
+}
+
+/// Masks decoded bytes; passes them where there is nothing to mask with.
+fn mask_into(masker: &mut Option<BodyMasker>, plain: &[u8], out: &mut Vec<u8>) -> Result<(), BodyError> {
+    if let Some(masker) = masker {
+        return masker.push(plain, out).map_err(mask_failed);
+    }
+    out.extend_from_slice(plain);
+    Ok(())
+}
+
+fn mask_failed(error: keyward_mask::walk::MaskError) -> BodyError {
+    BodyError::Mask(Box::new(error))
+}
+
+fn failed(error: Failed) -> BodyError {
+    match error {
+        Failed::Body(error) => error,
+        Failed::Decode(error) => BodyError::Mask(Box::new(error)),
+    }
+}

@@ -1,0 +1,216 @@
+//! The data listener: accepts connections, speaks TLS where it is told to, and hands each request to [`answer`].
+//!
+//! Promise: bounds on heads, headers, streams and connections; running out of file descriptors pauses accepting and
+//! recovers by itself (catalogue 219). Stopping lets exchanges under way finish within the grace time, then ends them with
+//! an error, and records each.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::exchange::answer;
+use crate::metrics::Metrics;
+use crate::settings::Limits;
+use crate::snapshot::Gateway;
+
+/// Longest time for a TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause after an accept that failed, for lack of file descriptors mostly.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Concurrent streams of one HTTP/2 connection.
+const STREAMS_MAX: u32 = 256;
+/// All headers of one request together, in bytes.
+const HEADER_BYTES_MAX: u32 = 64 * 1024;
+/// Streams of one connection that its peer may reset before they were answered.
+const RESETS_MAX: usize = 64;
+
+/// A data listener.
+pub struct DataServer {
+    /// Where it listens.
+    pub listener: TcpListener,
+    /// TLS; plain text when none.
+    pub tls: Option<TlsAcceptor>,
+    /// The configuration at work, swapped by a reload.
+    pub gateway: Arc<ArcSwap<Gateway>>,
+    /// Ends accepting; open connections finish what is under way.
+    pub stop: CancellationToken,
+}
+
+impl DataServer {
+    /// Serves until `stop`, then until every connection has ended or `grace` is over.
+    pub async fn run(self, grace: Duration) {
+        let limits = self.gateway.load().limits;
+        let builder = Arc::new(http_server(&limits));
+        let room = Arc::new(Semaphore::new(limits.connections_max));
+        let open = TaskTracker::new();
+        let end = CancellationToken::new();
+        loop {
+            let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
+            let (stream, peer) = tokio::select! {
+                () = self.stop.cancelled() => break,
+                accepted = self.listener.accept() => match accepted {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                        continue;
+                    }
+                },
+            };
+            let connection = Connection {
+                builder: Arc::clone(&builder),
+                gateway: Arc::clone(&self.gateway),
+                tls: self.tls.clone(),
+                stop: self.stop.clone(),
+                peer,
+            };
+            let end = end.clone();
+            open.spawn(async move {
+                tokio::select! {
+                    () = connection.serve(stream) => {}
+                    () = end.cancelled() => {}
+                }
+                drop(permit);
+            });
+        }
+        drop(self.listener);
+        open.close();
+        if tokio::time::timeout(grace, open.wait()).await.is_err() {
+            self.gateway.load().shared.running.cut();
+            end.cancel(); // drops what is left, which records each outcome
+            open.wait().await;
+        }
+    }
+}
+
+fn http_server(limits: &Limits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_timeout)
+        .max_headers(limits.headers_max)
+        .half_close(false)
+        .keep_alive(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Some(Duration::from_secs(30)))
+        .keep_alive_timeout(Duration::from_secs(20))
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEADER_BYTES_MAX)
+        .max_pending_accept_reset_streams(RESETS_MAX)
+        .max_local_error_reset_streams(Some(RESETS_MAX))
+        .initial_stream_window_size(256 * 1024)
+        .initial_connection_window_size(1024 * 1024);
+    builder
+}
+
+struct Connection {
+    builder: Arc<auto::Builder<TokioExecutor>>,
+    gateway: Arc<ArcSwap<Gateway>>,
+    tls: Option<TlsAcceptor>,
+    stop: CancellationToken,
+    peer: SocketAddr,
+}
+
+impl Connection {
+    async fn serve(self, stream: TcpStream) {
+        let _open = Open::new(&self.gateway.load().shared.metrics);
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+        match self.tls.clone() {
+            None => self.http(stream).await,
+            Some(tls) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+                Ok(Ok(stream)) => self.http(stream).await,
+                Ok(Err(error)) => tracing::debug!(peer = %self.peer, %error, "TLS handshake failed"),
+                Err(_) => tracing::debug!(peer = %self.peer, "TLS handshake took too long"),
+            },
+        }
+    }
+
+    async fn http(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let Self { builder, gateway, stop, peer, .. } = self;
+        let service = service_fn(move |request| {
+            let gateway = gateway.load_full();
+            async move { Ok::<_, Infallible>(answer(gateway, peer, request).await) }
+        });
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let served = tokio::select! {
+            served = connection.as_mut() => served,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = served {
+            tracing::debug!(%peer, error = &*error, "connection ended");
+        }
+    }
+}
+
+/// Counts a connection while it is open.
+struct Open(Arc<Metrics>);
+
+impl Open {
+    fn new(metrics: &Arc<Metrics>) -> Self {
+        metrics.connections.inc();
+        Self(Arc::clone(metrics))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections.dec();
+    }
+}
+
+/// Why a certificate cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// No certificate in the file.
+    #[error("the certificate file holds no PEM certificate")]
+    Certificate,
+    /// No key in the file.
+    #[error("the key file holds no PEM private key")]
+    Key,
+    /// They do not fit together, or the key is of an unknown kind.
+    #[error("the certificate and the key cannot be used together")]
+    Pair(#[source] rustls::Error),
+}
+
+/// TLS for a listener, from PEM texts.
+pub fn tls_acceptor(certificate_pem: &[u8], key_pem: &[u8]) -> Result<TlsAcceptor, CertificateError> {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate_pem)
+        .collect::<Result<_, _>>()
+        .map_err(|_| CertificateError::Certificate)?;
+    if chain.is_empty() {
+        return Err(CertificateError::Certificate);
+    }
+    let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| CertificateError::Key)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(CertificateError::Pair)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(CertificateError::Pair)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}

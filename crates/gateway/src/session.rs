@@ -1,0 +1,223 @@
+//! One principal on one connection: what belongs together in the record, and the way in for each of its exchanges.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use keyward_core::{RequestId, SessionId, Timestamp};
+use keyward_journal::record::{DecisionRecord, Refused, SessionClosed, SessionOpened};
+use keyward_journal::{Journal, JournalError, Record};
+use keyward_secrets::Lease;
+use tokio::time::Instant;
+
+use crate::clock;
+use crate::identify::Verified;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::route::Target;
+use crate::snapshot::{Gateway, InFlight};
+
+/// A session without an exchange for this long is closed.
+pub const IDLE_MAX: Duration = Duration::from_mins(30);
+/// Sessions kept open at once; past it the one that was idle longest is closed.
+const OPEN_MAX: usize = 50_000;
+
+/// One exchange within its session.
+pub struct Session {
+    /// The session.
+    pub id: SessionId,
+    /// The exchange.
+    pub request: RequestId,
+    /// The configuration that it began with.
+    pub gateway: Arc<Gateway>,
+    /// Whose it is.
+    pub verified: Arc<Verified>,
+    /// Where it goes.
+    pub target: Arc<Target>,
+    /// The caller's address.
+    pub peer: SocketAddr,
+    /// When the request arrived.
+    pub arrived: Instant,
+    /// Counts it as under way.
+    pub in_flight: InFlight,
+}
+
+impl Gateway {
+    /// Opens the session of this principal on this connection, or joins the one that is open. Recorded from here on.
+    pub fn open(
+        self: &Arc<Self>,
+        verified: Arc<Verified>,
+        target: Arc<Target>,
+        peer: SocketAddr,
+        request: RequestId,
+        in_flight: InFlight,
+    ) -> Result<Session, Refusal> {
+        let id = self.shared.sessions.join(&self.shared.journal, &verified, &target, peer)?;
+        let arrived = Instant::now();
+        Ok(Session { id, request, gateway: Arc::clone(self), verified, target, peer, arrived, in_flight })
+    }
+}
+
+impl Session {
+    /// Fetches the credential of the connection; none where it needs none.
+    pub async fn lease(&self) -> Result<Option<Arc<Lease>>, Refusal> {
+        let Some(credential) = &self.target.settings.credential else { return Ok(None) };
+        match self.gateway.shared.secrets.lease(&credential.reference).await {
+            Ok(lease) => Ok(Some(lease)),
+            Err(error) => Err(secret_unavailable(error)),
+        }
+    }
+
+    /// The headers of every governed reply.
+    pub fn mark(&self, headers: &mut HeaderMap, decision: &DecisionRecord) {
+        set(headers, "keyward-request-id", &self.request.to_string());
+        set(headers, "keyward-session", &self.id.to_string());
+        set(headers, "keyward-decision", decision.verdict.as_str());
+        if let Some(rule) = &decision.rule {
+            set(headers, "keyward-rule", rule);
+        }
+    }
+
+    /// Records a refusal in this session, unless the exchange has its outcome already.
+    pub fn refused(&self, mut refusal: Refusal) -> Refusal {
+        if refusal.session.is_some() {
+            return refusal;
+        }
+        let (operation, decision) = match refusal.judged.take() {
+            Some(judged) => (Some(judged.operation), Some(judged.decision)),
+            None => (None, None),
+        };
+        let record = Record::Refused(Box::new(Refused {
+            request: self.request,
+            session: Some(self.id),
+            at: clock::now(),
+            principal: Some(self.verified.principal.reference()),
+            connection: Some(Arc::clone(&self.target.settings.connection.name)),
+            operation,
+            decision,
+            code: refusal.kind.code().to_owned(),
+            status: refusal.kind.status().as_u16(),
+            peer: self.peer.to_string(),
+            detail: Some(detail(&refusal)),
+        }));
+        if let Err(error) = self.gateway.shared.journal.append(&record) {
+            tracing::error!(error = &error as &dyn std::error::Error, "refusal not recorded");
+        }
+        refusal.session = Some(self.id);
+        refusal
+    }
+}
+
+/// A credential that cannot be had, told without its value.
+pub fn secret_unavailable(error: keyward_secrets::SecretError) -> Refusal {
+    Refusal::new(
+        RefusalKind::SecretUnavailable,
+        "The upstream credential of this connection cannot be had; whoever runs the gateway finds the reason in its log.",
+    )
+    .because(error)
+}
+
+/// The refusal and its causes in one line, for log and journal.
+pub fn detail(refusal: &Refusal) -> String {
+    let mut text = refusal.public.to_string();
+    let mut source = std::error::Error::source(refusal);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// Sets a header of ours; a value that cannot stand in a header is left out.
+pub fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
+/// The open sessions.
+#[derive(Default)]
+pub struct Sessions {
+    open: Mutex<HashMap<String, Open>>,
+}
+
+struct Open {
+    id: SessionId,
+    last: Timestamp,
+}
+
+impl Sessions {
+    fn join(
+        &self,
+        journal: &Journal,
+        verified: &Verified,
+        target: &Target,
+        peer: SocketAddr,
+    ) -> Result<SessionId, JournalError> {
+        let principal = &verified.principal;
+        let connection = &target.settings.connection.name;
+        // Issuer and subject hold no NUL, so two callers never share a key.
+        let mut key = format!("{}\0{}\0{connection}", principal.issuer, principal.subject);
+        for actor in &principal.acting_for {
+            key.push('\0');
+            key.push_str(&actor.to_string());
+        }
+        let at = clock::now();
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(session) = open.get_mut(&key) {
+            session.last = at;
+            return Ok(session.id);
+        }
+        if open.len() >= OPEN_MAX {
+            let oldest = open.iter().min_by_key(|(_, session)| session.last).map(|(key, _)| key.clone());
+            if let Some(session) = oldest.and_then(|key| open.remove(&key)) {
+                close(journal, session.id, "too many sessions are open");
+            }
+        }
+        let id = SessionId::new(clock::fresh_id());
+        journal.append(&Record::SessionOpened(SessionOpened {
+            session: id,
+            at,
+            principal: Arc::clone(principal),
+            connection: Arc::clone(connection),
+            peer: peer.to_string(),
+        }))?;
+        open.insert(key, Open { id, last: at });
+        Ok(id)
+    }
+
+    /// Closes sessions that were idle too long.
+    pub fn sweep(&self, journal: &Journal, now: Timestamp) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|_, session| {
+            let stays = now.since(session.last) < IDLE_MAX;
+            if !stays {
+                close(journal, session.id, "idle");
+            }
+            stays
+        });
+    }
+
+    /// Closes all sessions.
+    pub fn close_all(&self, journal: &Journal, reason: &str) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, session) in open.drain() {
+            close(journal, session.id, reason);
+        }
+    }
+
+    /// How many are open.
+    pub fn count(&self) -> usize {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+fn close(journal: &Journal, session: SessionId, reason: &str) {
+    let record =
+        Record::SessionClosed(SessionClosed { session, at: clock::now(), reason: reason.to_owned() });
+    if let Err(error) = journal.append(&record) {
+        tracing::error!(%session, error = &error as &dyn std::error::Error, "end of a session not recorded");
+    }
+}

@@ -1,0 +1,198 @@
+//! The gateway at work: one configuration, immutable, and what outlives it.
+//!
+//! A reload builds a new [`Gateway`] and swaps it in whole; an exchange keeps the one that it began with.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use keyward_core::Upstream;
+use keyward_core::policy::PolicySet;
+use keyward_journal::Journal;
+use keyward_secrets::Secrets;
+use keyward_store::Db;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::fetch::FetchClient;
+use crate::forward::{Pools, TlsSetupError};
+use crate::hold::{Answers, Approvals};
+use crate::identify::{Identity, SettingsError};
+use crate::metrics::Metrics;
+use crate::respond::Profiles;
+use crate::route::{Routes, Target};
+use crate::session::Sessions;
+use crate::settings::{Holding, Limits, Roles, Settings};
+
+/// One configuration at work.
+pub struct Gateway {
+    /// Where calls may go.
+    pub routes: Routes,
+    /// Who is believed about callers.
+    pub identity: Identity,
+    /// What is allowed.
+    pub policy: Arc<PolicySet>,
+    /// How calls wait for a human.
+    pub holding: Holding,
+    /// Bounds.
+    pub limits: Limits,
+    /// Base of links, without a slash at the end.
+    pub public_url: String,
+    /// Roles of the admin API.
+    pub roles: Roles,
+    /// What outlives this configuration.
+    pub shared: Arc<Shared>,
+}
+
+/// Why a configuration cannot be put to work.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// An issuer.
+    #[error("an issuer cannot be used")]
+    Issuer(#[from] SettingsError),
+    /// A connection's TLS.
+    #[error("connection {connection}: TLS cannot be set up")]
+    Tls {
+        /// Its name.
+        connection: String,
+        /// Why.
+        source: TlsSetupError,
+    },
+}
+
+impl Gateway {
+    /// Makes this configuration the one that approvals are checked against.
+    pub fn put_in_force(&self) {
+        let connection = |target: &Arc<Target>| {
+            let connection = &target.settings.connection;
+            (Arc::clone(&connection.name), connection.upstream.clone())
+        };
+        let upstreams = self.routes.all().into_iter().map(connection).collect();
+        self.shared
+            .in_force
+            .store(Arc::new(InForce { policy: Arc::clone(self.policy.version()), upstreams }));
+    }
+
+    /// Puts a configuration to work. `before` is the one it replaces: issuers that did not change keep their keys.
+    pub fn build(settings: Settings, shared: Arc<Shared>, before: Option<&Self>) -> Result<Self, BuildError> {
+        let identity = match before {
+            Some(before) => before.identity.reconfigured(settings.issuers, shared.fetch.clone())?,
+            None => Identity::new(settings.issuers, shared.fetch.clone())?,
+        };
+        let mut targets = Vec::with_capacity(settings.connections.len());
+        for connection in settings.connections {
+            let pools = Pools::new(&connection).map_err(|source| BuildError::Tls {
+                connection: connection.connection.name.to_string(),
+                source,
+            })?;
+            targets.push(Target { settings: connection, pools, profiles: Profiles::default() });
+        }
+        Ok(Self {
+            routes: Routes::new(targets),
+            identity,
+            policy: settings.policy,
+            holding: settings.holding,
+            limits: settings.limits,
+            public_url: settings.public_url,
+            roles: settings.roles,
+            shared,
+        })
+    }
+}
+
+/// What outlives a configuration: records, approvals, secrets, sessions.
+pub struct Shared {
+    /// The journal.
+    pub journal: Journal,
+    /// The control database.
+    pub db: Db,
+    /// Credentials by reference.
+    pub secrets: Arc<Secrets>,
+    /// Approvals and those who wait for them.
+    pub approvals: Approvals,
+    /// Answers of approved calls, for identical retries.
+    pub answers: Arc<Answers>,
+    /// Open sessions.
+    pub sessions: Sessions,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Fetches keys of issuers.
+    pub fetch: FetchClient,
+    /// Exchanges under way.
+    pub running: Running,
+    /// What is in force now, whatever configuration an exchange began with.
+    pub in_force: ArcSwap<InForce>,
+}
+
+/// What approvals are checked against when they are used.
+#[derive(Default)]
+pub struct InForce {
+    /// The policy's version.
+    pub policy: Arc<str>,
+    /// Where each connection leads.
+    pub upstreams: HashMap<Arc<str>, Upstream>,
+}
+
+/// Exchanges under way, and the switch that ends them.
+#[derive(Clone, Default)]
+pub struct Running {
+    tracker: TaskTracker,
+    cut: Arc<AtomicBool>,
+}
+
+impl Running {
+    /// Counts an exchange until the guard is dropped.
+    pub fn enter(&self, metrics: &Arc<Metrics>) -> InFlight {
+        metrics.in_flight.inc();
+        InFlight(Arc::new(Guard {
+            _token: self.tracker.token(),
+            cut: Arc::clone(&self.cut),
+            metrics: Arc::clone(metrics),
+        }))
+    }
+
+    /// Waits until none is under way.
+    pub async fn idle(&self) {
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+
+    /// How many are under way.
+    pub fn count(&self) -> usize {
+        self.tracker.len()
+    }
+
+    /// From now on, exchanges that are still under way end with an error.
+    pub fn cut(&self) {
+        self.cut.store(true, Ordering::Release);
+    }
+}
+
+/// Counts one exchange as under way.
+#[derive(Clone)]
+pub struct InFlight(Arc<Guard>);
+
+struct Guard {
+    _token: TaskTrackerToken,
+    cut: Arc<AtomicBool>,
+    metrics: Arc<Metrics>,
+}
+
+impl InFlight {
+    /// Whether the gateway stops and the grace time is over.
+    pub fn is_cut(&self) -> bool {
+        self.0.cut.load(Ordering::Acquire)
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.metrics.in_flight.dec();
+    }
+}

