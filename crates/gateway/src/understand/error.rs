@@ -1,0 +1,99 @@
+//! Why a request is refused before anybody is asked.
+
+use http::StatusCode;
+
+/// A request that cannot be understood in one way only. Never carries what the caller sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnderstandError {
+    /// The path is not canonical.
+    #[error("the path is not canonical")]
+    Path,
+    /// The query cannot be decoded.
+    #[error("the query cannot be decoded")]
+    Query,
+    /// The route takes a body.
+    #[error("the route takes a body, and there is none")]
+    BodyMissing,
+    /// The route takes no body.
+    #[error("the route takes no body")]
+    BodyUnexpected,
+    /// The body is not JSON, or not only JSON.
+    #[error("the body is not one JSON object")]
+    Json,
+    /// A name stands twice in one object, or differs from a judged one only in case.
+    #[error("a name stands twice in an object of the body")]
+    JsonDuplicate,
+    /// The JSON is nested too deeply.
+    #[error("the body is nested too deeply")]
+    JsonDepth,
+    /// A judged field has another type than it must have.
+    #[error("a judged field of the body has another type")]
+    JsonField,
+    /// More tools than are looked at.
+    #[error("the body offers too many tools")]
+    Tools,
+    /// The form cannot be decoded.
+    #[error("the form cannot be decoded")]
+    Form,
+    /// The body is compressed.
+    #[error("the body has a content encoding")]
+    ContentEncoding,
+    /// The body has another type than the route takes.
+    #[error("the body has another content type than the route takes")]
+    ContentType,
+}
+
+impl UnderstandError {
+    /// The status of the answer.
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::ContentEncoding | Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// A stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Path => "path_not_canonical",
+            Self::Query => "query_not_canonical",
+            Self::BodyMissing => "body_missing",
+            Self::BodyUnexpected => "body_unexpected",
+            Self::Json => "body_not_json",
+            Self::JsonDuplicate => "body_ambiguous",
+            Self::JsonDepth => "body_too_deep",
+            Self::JsonField => "body_field_type",
+            Self::Tools => "body_too_many_tools",
+            Self::Form => "body_not_a_form",
+            Self::ContentEncoding => "content_encoding_unsupported",
+            Self::ContentType => "content_type_unsupported",
+        }
+    }
+
+    /// One sentence for the caller.
+    pub const fn public(&self) -> &'static str {
+        match self {
+            Self::Path => {
+                "The path is ambiguous: send it without empty, `.` or `..` segments, backslashes and encoded separators."
+            }
+            Self::Query => "The query cannot be decoded: percent-encode it as UTF-8.",
+            Self::BodyMissing => "This route takes a JSON body, and the request has none.",
+            Self::BodyUnexpected => "This route takes no body; send the request without one.",
+            Self::Json => "The body must be one JSON object in UTF-8 and nothing else.",
+            Self::JsonDuplicate => {
+                "A name stands twice in an object of the body (or once more in other letters), so it could be read in two ways."
+            }
+            Self::JsonDepth => "The body is nested more than 64 levels deep.",
+            Self::JsonField => {
+                "`model` must be a text, `stream` true or false, and `tools` a list of objects."
+            }
+            Self::Tools => "The body offers more than 2048 tools.",
+            Self::Form => "The form cannot be decoded: percent-encode it as UTF-8.",
+            Self::ContentEncoding => {
+                "The body must be sent without Content-Encoding, because it is looked at before the verdict."
+            }
+            Self::ContentType => "The body's Content-Type is not the one that this route takes.",
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Any other HTTP endpoint: what is read and what is written.
+
+use keyward_core::OperationClass;
+
+use super::body::Encoding;
+use super::routes::{Body, Found};
+
+/// What a request does. `_method` in a query is how some frameworks change a method; such a call writes.
+pub(super) fn find(method: &str, query: &str, encoding: Encoding) -> Found {
+    let overridden = query.split(['&', ';']).any(|pair| pair.split('=').next() == Some("_method"));
+    let class = match method {
+        "GET" | "HEAD" | "OPTIONS" if !overridden => OperationClass::HttpRead,
+        "GET" | "HEAD" | "OPTIONS" | "POST" | "PUT" | "PATCH" | "DELETE" => OperationClass::HttpWrite,
+        _ => OperationClass::Unknown,
+    };
+    let body = match encoding {
+        Encoding::Json => Body::JsonOrNothing,
+        Encoding::Form => Body::Form,
+        Encoding::Absent | Encoding::Multipart | Encoding::Other => Body::Unread,
+    };
+    Found::of(class, body)
+}

@@ -1,0 +1,138 @@
+//! What a request does: from method, path, query, headers and body to an [`Operation`].
+//!
+//! **Promise.** The operation follows from what the upstream will read: a route is known by its exact spelling or not
+//! at all, and a JSON body that two parsers could read in two ways is refused. Nothing is repaired and nothing is
+//! written back; the bytes that were read here are the bytes that are forwarded.
+//!
+//! Exceptions:
+//! - a call on a model server that no table knows is [`OperationClass::Unknown`], which the base policy blocks: *fails
+//!   closed*;
+//! - multipart uploads and bodies of generic `http` connections that are neither JSON nor a form pass unread, so that
+//!   their size is not bounded by memory; rules see their route, never their content: *a rule that must see the content
+//!   of such a body blocks the route*.
+
+mod anthropic;
+mod body;
+mod error;
+mod form;
+mod generic;
+mod json;
+mod openai;
+mod routes;
+mod secret_files;
+#[cfg(test)]
+mod tests;
+
+use http::{HeaderMap, Method};
+use keyward_core::{ConnectionKind, Operation, OperationClass, Resource};
+
+pub use self::error::UnderstandError;
+pub use self::json::{JSON_DEPTH_MAX, TOOLS_MAX};
+
+use self::body::Encoding;
+use self::json::Judged;
+use self::routes::{Body, Found, Path};
+
+/// Whether the verdict needs the request's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyNeed {
+    /// It may be forwarded while it comes.
+    None,
+    /// It must be read to its end first.
+    Whole,
+}
+
+/// Whether the verdict needs the body of a request whose headers are not at hand.
+pub fn needs_body(kind: ConnectionKind, method: &Method, path: &str) -> BodyNeed {
+    body_need(kind, method, path, &HeaderMap::new())
+}
+
+/// Whether the verdict needs the body.
+pub fn body_need(kind: ConnectionKind, method: &Method, path: &str, headers: &HeaderMap) -> BodyNeed {
+    let Ok(path) = Path::read(path) else { return BodyNeed::None };
+    match find(kind, method.as_str(), &path, "", headers).body {
+        // Where no body belongs, its absence is worth proving.
+        Body::Json | Body::JsonOrNothing | Body::Nothing | Body::Form => BodyNeed::Whole,
+        Body::Multipart | Body::Unread => BodyNeed::None,
+    }
+}
+
+/// What a request does. `path` and `query` are canonical; `body` is the whole body where [`body_need`] asked for it.
+///
+/// # Errors
+/// The request cannot be understood in one way only, or is not what its route takes.
+pub fn understand(
+    kind: ConnectionKind,
+    method: &str,
+    path: &str,
+    query: &str,
+    headers: &HeaderMap,
+    body: Option<&[u8]>,
+) -> Result<Operation, UnderstandError> {
+    let canonical = Path::read(path)?;
+    let query_values = form::pairs(query)?;
+    let found = find(kind, method, &canonical, query, headers);
+    body::check_headers(found.body, headers)?;
+
+    let mut judged = match (found.body, body) {
+        (Body::JsonOrNothing, Some(bytes)) if kind == ConnectionKind::Http && !bytes.is_empty() => {
+            json::read_any(bytes)?
+        }
+        (Body::Json, Some(bytes)) => json::read(bytes)?,
+        (Body::JsonOrNothing, Some(bytes)) if !bytes.is_empty() => json::read(bytes)?,
+        (Body::Json, None) => return Err(UnderstandError::BodyMissing),
+        (Body::Nothing, Some(bytes)) if !bytes.is_empty() => return Err(UnderstandError::BodyUnexpected),
+        (Body::Form, Some(bytes)) => Judged::of_form(&form::pairs_of(bytes)?),
+        _ => Judged::default(),
+    };
+    for (name, value) in &query_values {
+        judged.see_reference(name);
+        judged.see_reference(value);
+        judged.stream |= name == "stream" && value == "true";
+    }
+    judged.see_reference(canonical.decoded());
+
+    let class = if exports(kind, method, found.class, &canonical, &query_values) {
+        OperationClass::ModelExport
+    } else {
+        found.class
+    };
+    let model = if found.model.is_empty() { judged.model } else { found.model };
+    Ok(Operation {
+        class,
+        resource: Resource { model, file: found.file, tools: judged.tools },
+        method: method.to_owned(),
+        path: path.to_owned(),
+        query: query.to_owned(),
+        stream: judged.stream,
+        body_bytes: body.map(|bytes| bytes.len() as u64).or_else(|| body::declared(headers)),
+        touches_secret_file: judged.touches_secret_file,
+    })
+}
+
+/// Whether a call fetches weights. On a model server only what reads, or what nobody knows, can turn out to be an
+/// export: no name in a path or query makes an approvable call of one that is blocked for what it is.
+fn exports(
+    kind: ConnectionKind,
+    method: &str,
+    class: OperationClass,
+    path: &Path<'_>,
+    query: &[(String, String)],
+) -> bool {
+    let reads = matches!(method, "GET" | "HEAD");
+    if kind == ConnectionKind::Http {
+        let named = || path.leads_to_weights() || query.iter().any(|(_, value)| routes::names_weights(value));
+        return (reads || method == "POST") && named();
+    }
+    let open =
+        matches!(class, OperationClass::Unknown | OperationClass::ModelsList | OperationClass::FilesRead);
+    reads && open && path.leads_to_weights()
+}
+
+fn find(kind: ConnectionKind, method: &str, path: &Path<'_>, query: &str, headers: &HeaderMap) -> Found {
+    match kind {
+        ConnectionKind::OpenAi => openai::find(method, path),
+        ConnectionKind::Anthropic => anthropic::find(method, path),
+        ConnectionKind::Http => generic::find(method, query, Encoding::of(headers)),
+    }
+}

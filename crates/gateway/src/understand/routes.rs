@@ -1,0 +1,192 @@
+//! Canonical paths and tables of routes.
+
+use std::borrow::Cow;
+
+use keyward_core::OperationClass;
+
+use super::UnderstandError;
+use super::form::percent_decoded;
+
+/// Endings of files that hold model weights, or a model compiled.
+pub(super) const WEIGHT_SUFFIXES: &[&str] = &[
+    ".safetensors",
+    ".gguf",
+    ".ggml",
+    ".pt",
+    ".pth",
+    ".bin",
+    ".onnx",
+    ".engine",
+    ".plan",
+    ".ckpt",
+    ".h5",
+    ".keras",
+    ".tflite",
+    ".mlmodel",
+    ".npz",
+    ".nemo",
+];
+
+/// What a route's request body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    /// None.
+    Nothing,
+    /// One JSON object.
+    Json,
+    /// One JSON object, or none.
+    JsonOrNothing,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+    /// `multipart/form-data`, passed on unread.
+    Multipart,
+    /// Anything, passed on unread.
+    Unread,
+}
+
+/// What a table says about a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) class: OperationClass,
+    pub(super) body: Body,
+    pub(super) model: String,
+    pub(super) file: String,
+}
+
+impl Found {
+    pub(super) fn of(class: OperationClass, body: Body) -> Self {
+        Self { class, body, model: String::new(), file: String::new() }
+    }
+
+    pub(super) fn unknown() -> Self {
+        Self::of(OperationClass::Unknown, Body::Unread)
+    }
+}
+
+/// One route: method, path below the API's root, class, body. In a path, `*` is one segment, and `**` at the end is one
+/// or more.
+pub(super) type Route = (&'static str, &'static str, OperationClass, Body);
+
+/// Looks `method` and `path` up. `HEAD` is what `GET` is.
+pub(super) fn look_up(table: &[Route], method: &str, path: &Path<'_>) -> Found {
+    let method = if method == "HEAD" { "GET" } else { method };
+    let segments = path.below_version();
+    for (route_method, pattern, class, body) in table {
+        if *route_method != method {
+            continue;
+        }
+        let Some(wild) = matched(pattern, segments) else { continue };
+        let mut found = Found::of(*class, *body);
+        match pattern.split('/').next() {
+            Some("models") => found.model = wild,
+            Some("files" | "uploads") => found.file = wild,
+            _ => {}
+        }
+        return found;
+    }
+    Found::unknown()
+}
+
+/// What the wildcard stands for (empty where there is none), or nothing where the pattern does not fit.
+fn matched(pattern: &str, segments: &[&str]) -> Option<String> {
+    let mut wild = String::new();
+    let mut rest = segments;
+    for part in pattern.split('/') {
+        if part == "**" {
+            let named = !rest.is_empty() && rest.iter().all(|segment| !segment.is_empty());
+            return named.then(|| decoded(&rest.join("/")).into_owned());
+        }
+        let (first, after) = rest.split_first()?;
+        if part == "*" && !first.is_empty() {
+            if wild.is_empty() {
+                wild = decoded(first).into_owned();
+            }
+        } else if part != *first {
+            return None;
+        }
+        rest = after;
+    }
+    rest.is_empty().then_some(wild)
+}
+
+fn decoded(segment: &str) -> Cow<'_, str> {
+    percent_decoded(segment).unwrap_or(Cow::Borrowed(segment))
+}
+
+/// A path that can be read in one way only.
+#[derive(Debug)]
+pub(super) struct Path<'p> {
+    segments: Vec<&'p str>,
+    decoded: Cow<'p, str>,
+}
+
+impl<'p> Path<'p> {
+    /// Reads a path that the edge let through, and refuses what the edge should have refused.
+    pub(super) fn read(path: &'p str) -> Result<Self, UnderstandError> {
+        let rest = path.strip_prefix('/').ok_or(UnderstandError::Path)?;
+        let decoded = percent_decoded(path).ok_or(UnderstandError::Path)?;
+        let ambiguous = |c: char| c == '\\' || c.is_control() || !c.is_ascii();
+        if path.chars().any(ambiguous)
+            || decoded.contains(['\\', '\0'])
+            || decoded.chars().any(char::is_control)
+        {
+            return Err(UnderstandError::Path);
+        }
+        let segments: Vec<&str> = rest.split('/').collect();
+        let last = segments.len().saturating_sub(1);
+        for (index, segment) in segments.iter().enumerate() {
+            let plain = percent_decoded(segment).ok_or(UnderstandError::Path)?;
+            // A semicolon begins parameters that some servers cut off before they look the path up.
+            let name = plain.split(';').next().unwrap_or("");
+            let empty = segment.is_empty() && index != last;
+            if empty || matches!(name, "." | "..") || plain.contains('/') || encodes_unreserved(segment) {
+                return Err(UnderstandError::Path);
+            }
+        }
+        Ok(Self { segments, decoded })
+    }
+
+    /// The whole path, percent-decoded once.
+    pub(super) fn decoded(&self) -> &str {
+        &self.decoded
+    }
+
+    /// The segments without a leading `v1`, which the upstream's base path may hold.
+    fn below_version(&self) -> &[&'p str] {
+        match self.segments.split_first() {
+            Some((&"v1", rest)) => rest,
+            _ => &self.segments,
+        }
+    }
+
+    /// Whether it names a file of weights, or a route that exports them.
+    pub(super) fn leads_to_weights(&self) -> bool {
+        let models = self.segments.iter().position(|segment| segment.eq_ignore_ascii_case("models"));
+        let route = models.and_then(|at| self.segments.get(at + 2..)).unwrap_or_default();
+        let named = |segment: &str| {
+            let plain = decoded(segment);
+            names_weights(&plain) || segment_name(&plain).eq_ignore_ascii_case("weights")
+        };
+        route.iter().any(|segment| named(segment))
+            || self.segments.iter().any(|segment| names_weights(&decoded(segment)))
+    }
+}
+
+/// The part of a segment before its parameters, without dots and blanks at its end, which some file systems drop.
+fn segment_name(segment: &str) -> &str {
+    segment.split(';').next().unwrap_or("").trim_end_matches(['.', ' '])
+}
+
+/// Whether a text ends like a file of weights.
+pub(super) fn names_weights(text: &str) -> bool {
+    let name = segment_name(text).to_ascii_lowercase();
+    WEIGHT_SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+}
+
+/// Whether an unreserved character is written as an escape: the same path in another spelling.
+fn encodes_unreserved(segment: &str) -> bool {
+    segment.split('%').skip(1).any(|after| {
+        let byte = after.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        byte.is_some_and(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
+    })
+}
