@@ -32,7 +32,7 @@ pub enum Container {
 pub enum Token {
     /// A token has begun; its rest has not come yet. Its bytes are covered by a later token, or are [`Scanner::pending`].
     More,
-    /// Whitespace, commas and colons.
+    /// Whitespace, commas and colons; a byte order mark before a document.
     Space(usize),
     /// One byte that opens a container; the path is inside it already.
     Open(Container),
@@ -203,6 +203,8 @@ impl Scanner {
         for byte in input {
             match (byte, self.state) {
                 (b' ' | b'\t' | b'\n' | b'\r', _) => {}
+                // A byte order mark.
+                (0xef | 0xbb | 0xbf, State::Start) => {}
                 (b':', State::Colon) => self.state = State::Value,
                 (b',', State::After) => match self.path.in_array() {
                     None => break,

@@ -1,0 +1,247 @@
+//! What one event's JSON data holds: its strings, and the facts that say where they belong.
+
+use std::ops::Range;
+
+use keyward_wire::json::{Path, Scanner, StringRole, Token};
+
+use super::super::paths::{self, Delta};
+
+/// What becomes of a string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Treatment {
+    /// A text of its own.
+    Whole,
+    /// A piece of a channel, at two positions in arrays.
+    Delta(Delta, u64, u64),
+    /// Not looked at.
+    Exempt,
+}
+
+/// A string of the data; ranges are offsets into the data.
+#[derive(Debug, Clone)]
+pub(super) struct Field {
+    /// The raw content, without quotes.
+    pub(super) content: Range<usize>,
+    /// From the beginning of the string's own key where it stands right before, else as `content`.
+    pub(super) identity: Range<usize>,
+    /// Its context, an offset range into [`Event::contexts`].
+    pub(super) context: Range<usize>,
+    pub(super) treatment: Treatment,
+}
+
+/// One of `choices`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Choice {
+    /// Its place in the array.
+    position: u64,
+    index: Option<u64>,
+    finished: bool,
+}
+
+/// What the data could not be read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// Not JSON.
+    Invalid,
+    TooDeep,
+    /// More than [`STRINGS_MAX`] strings.
+    TooMany,
+}
+
+/// How many strings, keys included, one event may have.
+pub(super) const STRINGS_MAX: usize = 100_000;
+
+/// The members at the root that say which text an event belongs to; raw values, strings with their quotes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Root {
+    pub(super) id: Option<Range<usize>>,
+    pub(super) object: Option<Range<usize>>,
+    pub(super) created: Option<Range<usize>>,
+    pub(super) model: Option<Range<usize>>,
+    pub(super) kind: Option<Range<usize>>,
+    pub(super) item: Option<Range<usize>>,
+    pub(super) sequence: Option<Range<usize>>,
+    pub(super) index: u64,
+    pub(super) output: u64,
+    pub(super) content: Option<u64>,
+    pub(super) summary: Option<u64>,
+}
+
+/// The reading of one event; kept and used again for the next one.
+#[derive(Debug, Default)]
+pub(super) struct Event {
+    scanner: Scanner,
+    pub(super) fields: Vec<Field>,
+    pub(super) contexts: Vec<u8>,
+    choices: Vec<Choice>,
+    /// Position of the choice, position of the call, the call's index.
+    tools: Vec<(u64, u64, u64)>,
+    /// Values of log probabilities, with the position of their choice.
+    pub(super) logprobs: Vec<(Option<u64>, Range<usize>)>,
+    pub(super) root: Root,
+    /// A member says that the whole answer is finished.
+    pub(super) finished: bool,
+}
+
+impl Event {
+    /// Forgets the event before.
+    pub(super) fn clear(&mut self) {
+        self.scanner.reset();
+        self.fields.clear();
+        self.contexts.clear();
+        self.choices.clear();
+        self.tools.clear();
+        self.logprobs.clear();
+        self.root = Root::default();
+        self.finished = false;
+    }
+
+    /// Reads an event's data, after a [`Event::clear`].
+    pub(super) fn read(&mut self, data: &[u8]) -> Result<(), Unread> {
+        let mut at = 0;
+        let mut string = 0;
+        let mut key: Option<usize> = None;
+        let mut open_logprobs: Option<(usize, usize)> = None;
+        loop {
+            let rest = data.get(at..).unwrap_or_default();
+            let step = self.scanner.step(rest);
+            let start = at;
+            at += step.used;
+            if self.fields.len() > STRINGS_MAX {
+                return Err(Unread::TooMany);
+            }
+            match step.token {
+                Token::More if rest.is_empty() => break,
+                Token::Invalid => return Err(Unread::Invalid),
+                Token::TooDeep => return Err(Unread::TooDeep),
+                Token::Begin(_) => string = at,
+                Token::End(StringRole::Key) => {
+                    key = Some(string);
+                    self.string(string..start, string, Treatment::Whole, false);
+                }
+                Token::End(StringRole::Value) => {
+                    self.value(string..start, key.take().unwrap_or(string));
+                    self.fact(data, string - 1..at, true);
+                }
+                Token::Scalar(len) => {
+                    key = None;
+                    self.fact(data, at - len..at, false);
+                }
+                Token::Open(_) => {
+                    key = None;
+                    let path = self.scanner.path();
+                    let depth = path.depth();
+                    if open_logprobs.is_none() && depth > 1 && path.key(depth - 2) == Some(b"logprobs") {
+                        open_logprobs = Some((depth, start));
+                    }
+                }
+                Token::Close(_) => {
+                    let path = self.scanner.path();
+                    if let Some((_, from)) = open_logprobs.take_if(|(depth, _)| path.depth() < *depth) {
+                        let choice = path.index(1).filter(|_| path.key(0) == Some(b"choices"));
+                        self.logprobs.push((choice, from..at));
+                    }
+                }
+                _ => {}
+            }
+        }
+        if self.scanner.is_complete() { Ok(()) } else { Err(Unread::Invalid) }
+    }
+
+    fn string(&mut self, content: Range<usize>, identity: usize, treatment: Treatment, with_context: bool) {
+        let from = self.contexts.len();
+        if with_context {
+            self.contexts.extend_from_slice(paths::context(self.scanner.path()));
+        }
+        let identity = identity..content.end;
+        self.fields.push(Field { content, identity, context: from..self.contexts.len(), treatment });
+    }
+
+    fn value(&mut self, content: Range<usize>, identity: usize) {
+        let path = self.scanner.path();
+        let treatment = if let Some((delta, a, b)) = paths::delta(path) {
+            Treatment::Delta(delta, a, b)
+        } else if paths::is_exempt(path) {
+            Treatment::Exempt
+        } else {
+            Treatment::Whole
+        };
+        self.string(content, identity, treatment, treatment == Treatment::Whole);
+    }
+
+    /// Takes note of a string or scalar that says where texts belong or that they end.
+    fn fact(&mut self, data: &[u8], value: Range<usize>, string: bool) {
+        let path = self.scanner.path();
+        let raw = data.get(value.clone()).unwrap_or_default();
+        let number = || std::str::from_utf8(raw).ok().and_then(|n| n.parse().ok()).unwrap_or(0);
+        let depth = path.depth();
+        let Some(key) = depth.checked_sub(1).and_then(|level| path.key(level)) else { return };
+        if depth == 1 {
+            let root = &mut self.root;
+            match key {
+                b"id" => root.id = Some(value),
+                b"object" => root.object = Some(value),
+                b"created" => root.created = Some(value),
+                b"model" => root.model = Some(value),
+                b"type" => root.kind = Some(value),
+                b"item_id" => root.item = Some(value),
+                b"sequence_number" => root.sequence = Some(value),
+                b"index" => root.index = number(),
+                b"output_index" => root.output = number(),
+                b"content_index" => root.content = Some(number()),
+                b"summary_index" => root.summary = Some(number()),
+                b"generated_text" => self.finished |= string,
+                b"done" => self.finished |= raw == b"true",
+                _ => {}
+            }
+        } else if path.key(0) == Some(b"choices") {
+            let Some(position) = path.index(1) else { return };
+            match (depth, key) {
+                (3, b"index") => {
+                    let index = number();
+                    note(&mut self.choices, position, |c| c.index = Some(index));
+                }
+                (3, b"finish_reason") if raw != b"null" => {
+                    note(&mut self.choices, position, |c| c.finished = true)
+                }
+                (6, b"index") if path.key(3) == Some(b"tool_calls") => {
+                    let index = number();
+                    let call = path.index(4).unwrap_or(0);
+                    self.tools.push((position, call, index));
+                }
+                _ => {}
+            }
+        } else if key == b"finishReason" && is_candidate(path) {
+            self.finished |= raw != b"null";
+        }
+    }
+
+    /// The index of the choice at a position: what it says itself, else the position.
+    pub(super) fn choice_index(&self, position: u64) -> u64 {
+        self.choices.iter().find(|c| c.position == position).and_then(|c| c.index).unwrap_or(position)
+    }
+
+    /// The index of a tool call, likewise.
+    pub(super) fn tool_index(&self, choice: u64, position: u64) -> u64 {
+        self.tools.iter().rev().find(|t| (t.0, t.1) == (choice, position)).map_or(position, |t| t.2)
+    }
+
+    /// Whether the choice of this index is finished by this event.
+    pub(super) fn choice_finished(&self, index: u64) -> bool {
+        self.choices.iter().any(|c| c.finished && c.index.unwrap_or(c.position) == index)
+    }
+}
+
+/// Notes something about the choice at a position. Choices come in order, so the last one is looked at first.
+fn note(choices: &mut Vec<Choice>, position: u64, note: impl FnOnce(&mut Choice)) {
+    if let Some(known) = choices.iter_mut().rev().find(|c| c.position == position) {
+        return note(known);
+    }
+    let mut new = Choice { position, ..Choice::default() };
+    note(&mut new);
+    choices.push(new);
+}
+
+fn is_candidate(path: &Path) -> bool {
+    path.key(0) == Some(b"candidates") && path.depth() == 3
+}

@@ -1,0 +1,44 @@
+//! The bodies of fuzz targets: arbitrary bytes in arbitrary chunking through every walker.
+
+use std::sync::Arc;
+
+use super::{BodyFormat, BodyMasker, Dialect, MaskError};
+use crate::profile::Profile;
+
+/// Masks a body that arrives in chunks of `chunk` bytes.
+///
+/// # Errors
+/// As the masker.
+pub fn run(
+    profile: &Arc<Profile>,
+    format: BodyFormat,
+    data: &[u8],
+    chunk: usize,
+) -> Result<Vec<u8>, MaskError> {
+    let mut masker = BodyMasker::new(Arc::clone(profile), format);
+    let mut out = Vec::new();
+    for part in data.chunks(chunk.max(1)) {
+        masker.push(part, &mut out)?;
+    }
+    masker.finish(&mut out)?;
+    Ok(out)
+}
+
+/// Output equals that of the whole input for every chunking, in every format.
+///
+/// # Panics
+/// When it does not.
+pub fn body(profile: &Arc<Profile>, data: &[u8]) {
+    for format in [
+        BodyFormat::Text,
+        BodyFormat::Json,
+        BodyFormat::Ndjson,
+        BodyFormat::EventStream(Dialect::OpenAi),
+        BodyFormat::EventStream(Dialect::Generic),
+    ] {
+        let whole = run(profile, format, data, data.len());
+        for chunk in [1, 2, 3, 7, 64] {
+            assert_eq!(run(profile, format, data, chunk), whole, "{format:?} in chunks of {chunk}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+use keyward_wire::json::DEPTH_MAX;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn json_of(input: &str) -> String {
+    let out = mask(BodyFormat::Json, input);
+    assert!(!out.contains(CANARY), "{out}");
+    if serde_json::from_str::<Value>(input).is_ok() {
+        serde_json::from_str::<Value>(&out).unwrap_or_else(|e| panic!("{e}: {out}"));
+    }
+    out
+}
+
+#[test]
+fn catalogue_56_strings_keys_and_nesting_are_masked_and_the_rest_stays() {
+    let input = format!(
+        " {{\"a\" : \"x {CANARY} y\",\r\n\t\"{CANARY}\":[1.50, -0e1,true ,null,\"\\u00e9\\/{CANARY}\"],\"b\":{{}} }}\n"
+    );
+    assert_eq!(json_of(&input), input.replace(CANARY, MASKED));
+    let nested = format!("{}\"{CANARY}\"{}", "[".repeat(50), "]".repeat(50));
+    assert_eq!(json_of(&nested), nested.replace(CANARY, MASKED));
+    let twice = format!(r#"{{"a":"{CANARY}","a":"{CANARY}"}}"#);
+    assert_eq!(json_of(&twice), twice.replace(CANARY, MASKED));
+}
+
+#[test]
+fn catalogue_63_escapes_mean_what_they_mean() {
+    let full = escaped(CANARY);
+    assert_eq!(json_of(&format!(r#"{{"a":"é{full}\n"}}"#)), format!(r#"{{"a":"é{MASKED}\n"}}"#));
+    let some = CANARY.replacen('k', "\\u006b", 1).replacen('7', "\\u0037", 1);
+    assert_eq!(json_of(&format!(r#"["\ud83d\ude00{some}\/"]"#)), format!(r#"["\ud83d\ude00{MASKED}\/"]"#));
+}
+
+#[test]
+fn catalogue_63_json_in_json_three_levels() {
+    for inner in
+        [format!("\"x {CANARY}\""), format!("\"{}\"", escaped(CANARY)), format!("\"\\n{CANARY}\\\"\"")]
+    {
+        let mut text = format!("{{\"k\": {inner}, \"n\": [1]}}");
+        for level in 0..=NESTING_MAX {
+            let out = json_of(&text);
+            let mut value: Value = serde_json::from_str(&out).unwrap();
+            for _ in 0..level {
+                value = serde_json::from_str(value["k"].as_str().unwrap()).unwrap();
+            }
+            let masked = value["k"].as_str().unwrap();
+            assert!(masked.contains(MASKED), "level {level}: {out}");
+            assert_eq!(value["n"], json!([1]));
+            text = json!({ "k": text }).to_string();
+        }
+    }
+}
+
+#[test]
+fn a_text_that_only_looks_like_json_is_text() {
+    for text in [
+        "[note] {CANARY}",
+        "{CANARY}",
+        "{'a': '{CANARY}'}",
+        "[1] is {CANARY}",
+        "{\"a\": t{CANARY}",
+        "{\"a\":1}{CANARY}",
+    ] {
+        let text = text.replace("CANARY", CANARY);
+        let input = json!({ "a": text, "b": 2 }).to_string();
+        assert_eq!(json_of(&input), input.replace(CANARY, MASKED));
+    }
+}
+
+#[test]
+fn what_is_not_json_is_masked_as_text() {
+    for input in [
+        "not json: CANARY",
+        "{\"a\": CANARY}",
+        "[1,2,,CANARY",
+        "{\"a\":\"CANARY",
+        "\u{feff}{\"a\":\"CANARY\"}",
+        "12CANARY",
+    ] {
+        let input = input.replace("CANARY", CANARY);
+        assert_eq!(json_of(&input), input.replace(CANARY, MASKED));
+    }
+}
+
+#[test]
+fn several_documents_and_lines_are_understood() {
+    let line = format!("{{\"response\":\"{}\",\"done\":false}}", escaped(CANARY));
+    let input = format!("{line}\n{line}\r\nnot json {CANARY}\n{line}");
+    let clean = format!("{{\"response\":\"{MASKED}\",\"done\":false}}");
+    assert_eq!(mask(BodyFormat::Ndjson, &input), format!("{clean}\n{clean}\r\nnot json {MASKED}\n{clean}"));
+    assert_eq!(mask(BodyFormat::Json, &format!("{line}\n{line}")), format!("{clean}\n{clean}"));
+}
+
+#[test]
+fn placeholders_are_escaped_for_their_depth() {
+    let profile = profile_of(&[("qu\"ote", CANARY)]);
+    let inner = json!({ "k": CANARY }).to_string();
+    let input = json!({ "a": CANARY, "b": inner }).to_string();
+    let out = mask_with(&profile, BodyFormat::Json, &input);
+    let value: Value = serde_json::from_str(&out).unwrap();
+    assert!(value["a"].as_str().unwrap().starts_with("[REDACTED"));
+    let inner: Value = serde_json::from_str(value["b"].as_str().unwrap()).unwrap();
+    assert!(inner["k"].as_str().unwrap().starts_with("[REDACTED"));
+}
+
+#[test]
+fn depth_is_refused_beyond_its_limit_only() {
+    let deep = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
+    assert_eq!(mask(BodyFormat::Json, &deep(DEPTH_MAX)), deep(DEPTH_MAX));
+    for chunk in [1, 10_000] {
+        let refused = run(&profile(), BodyFormat::Json, deep(DEPTH_MAX + 1).as_bytes(), chunk);
+        assert_eq!(refused, Err(MaskError::TooDeep));
+        let inside = json!({ "a": deep(DEPTH_MAX + 1) }).to_string();
+        assert_eq!(run(&profile(), BodyFormat::Json, inside.as_bytes(), chunk), Err(MaskError::TooDeep));
+    }
+}
+
+#[test]
+fn log_probabilities_pass_only_when_their_tokens_are_clean() {
+    let body = |tokens: &[&str]| {
+        let tokens: Vec<Value> = tokens
+            .iter()
+            .map(|t| json!({"token": t, "bytes": t.as_bytes(), "top_logprobs": [{"token": "x"}]}))
+            .collect();
+        format!("{{\"logprobs\": {},\"z\":1}}", json!({ "content": tokens }))
+    };
+    let clean = body(&["Hel", "lo", " world"]);
+    assert_eq!(json_of(&clean), clean);
+    let (a, b) = CANARY.split_at(9);
+    assert_eq!(json_of(&body(&["see ", a, b, "."])), "{\"logprobs\": null,\"z\":1}");
+    let legacy = format!("{{\"logprobs\":{{\"tokens\":[\"{a}\",\"{b}\"]}},\"z\":1}}");
+    assert_eq!(json_of(&legacy), "{\"logprobs\":null,\"z\":1}");
+
+    // At the limit and beyond it.
+    let long = |n: usize| {
+        let value = format!("{{\"a\":\"{}\"}}", " ".repeat(n - 8));
+        (format!("{{\"logprobs\":{value}}}"), value.len())
+    };
+    let (at, len) = long(LOGPROBS_BYTES_MAX);
+    assert_eq!(len, LOGPROBS_BYTES_MAX);
+    assert_eq!(run(&profile(), BodyFormat::Json, at.as_bytes(), 65_536).unwrap(), at.as_bytes());
+    for chunk in [65_536, usize::MAX] {
+        let beyond = long(LOGPROBS_BYTES_MAX + 1).0;
+        let out = run(&profile(), BodyFormat::Json, beyond.as_bytes(), chunk.min(beyond.len())).unwrap();
+        assert_eq!(out, b"{\"logprobs\":null}");
+    }
+}

@@ -1,0 +1,150 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::events::{channels, frame};
+use super::*;
+use crate::walk::fuzz;
+
+#[test]
+fn nothing_to_mask_and_nothing_held_is_byte_identical() {
+    let nothing = profile_of(&[]);
+    let bodies = [
+        " {\"a\":[1, 2.0e5 ,\"\\u0041\\/ [x] {y\"],\n\"b\":\"{\\\"c\\\": [\\\"\\\\u0041\\\"]}\"}\r\n",
+        "event: message_start\ndata:{\"type\":\"message_start\" , \"x\":1}\n\n: c\r\n\r\nid\ndata: [DONE]\n\n",
+        "retry: 5\rdata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\\u00e9\\n {\"},\"logprobs\":null}]}\r\rdata: x",
+        "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{\\\"a\\\": \"}}\n\n",
+    ];
+    for body in bodies {
+        for format in [
+            BodyFormat::Text,
+            BodyFormat::Json,
+            BodyFormat::Ndjson,
+            BodyFormat::EventStream(Dialect::Anthropic),
+            BodyFormat::EventStream(Dialect::OpenAi),
+        ] {
+            assert_eq!(mask_with(&nothing, format, body), body, "{format:?}");
+        }
+    }
+}
+
+#[test]
+fn fuzz_bodies_hold_on_a_small_corpus() {
+    let profile = profile();
+    let (a, b) = CANARY.split_at(5);
+    for input in [
+        String::new(),
+        format!("{{\"a\":\"{CANARY}"),
+        format!("data: {a}\r\rdata: {b}"),
+        format!(
+            "data: {{\"delta\":\"{a}\",\"type\":\"x.delta\"}}\n\ndata: {{\"delta\":\"{b}\",\"type\":\"x.delta\"}}\n\n"
+        ),
+        "{\"logprobs\":{\"content\":[{\"token\":\"\\ud83".to_owned(),
+        "{\"a\":\"{\\\"b\\\":\\\"[\\\\\\\"\\\\u00".to_owned(),
+        "\u{feff}data: {\"choices\":[{\"delta\":{\"content\":\"[tru".to_owned(),
+    ] {
+        fuzz::body(&profile, input.as_bytes());
+        for cut in 0..input.len() {
+            fuzz::body(&profile, &input.as_bytes()[..cut]);
+        }
+    }
+}
+
+/// Pieces from which hostile bodies are made.
+fn fragment() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(CANARY.to_owned()),
+        (1usize..CANARY.len()).prop_map(|n| CANARY[..n].to_owned()),
+        (1usize..CANARY.len()).prop_map(|n| CANARY[n..].to_owned()),
+        (1usize..CANARY.len()).prop_map(|n| escaped(&CANARY[..n])),
+        prop_oneof!["\"", "\\\\\"", "\\\\", "\\{", "\\}", "\\[", "\\]", ":", ",", " ", "\n", "\r", "\n\n"],
+        prop_oneof![
+            "data: ",
+            "event: x",
+            "1",
+            "true",
+            "\"a\":",
+            "\\\\u00",
+            "\\\\ud83d",
+            "\"logprobs\":",
+            "\"token\":"
+        ],
+        Just("{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"".to_owned()),
+        Just("\"},\"finish_reason\":null}]}\n\n".to_owned()),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn chunking_never_changes_output(parts in proptest::collection::vec(fragment(), 0..14)) {
+        fuzz::body(&profile(), parts.concat().as_bytes());
+    }
+
+    #[test]
+    fn any_bytes_never_panic(data in proptest::collection::vec(any::<u8>(), 0..80)) {
+        fuzz::body(&profile(), &data);
+    }
+
+    /// Texts of several channels, cut anywhere and interleaved anyhow: each channel reads as its masked text, and no
+    /// more of the secret than is told apart from other text leaves before.
+    #[test]
+    fn planted_secrets_never_leave_whatever_the_cuts(
+        texts in proptest::collection::vec(("[a-z {\\[\"]{0,6}", any::<bool>(), "[ a-z}\\]\\n]{0,6}"), 1..4),
+        order in proptest::collection::vec((0usize..4, 1usize..9), 1..60),
+        tool in any::<bool>(),
+        ended in any::<bool>(),
+        chunk in 1usize..200,
+    ) {
+        let mut rests: Vec<String> = texts
+            .iter()
+            .map(|(before, secret, after)| format!("{before} {} {after}", if *secret { CANARY } else { "" }))
+            .collect();
+        let whole = rests.clone();
+        let event = |index: usize, text: &str, finish: Option<&str>| {
+            let delta = if tool {
+                json!({"tool_calls": [{"index": 0, "function": {"arguments": text}}]})
+            } else {
+                json!({ "content": text })
+            };
+            frame(&json!({"choices": [{"index": index, "delta": delta, "finish_reason": finish}]}))
+        };
+        let mut input = String::new();
+        for (which, len) in order.iter().copied().chain((0..rests.len()).map(|i| (i, usize::MAX))) {
+            let index = which % rests.len();
+            let rest = &mut rests[index];
+            let at = len.min(rest.len());
+            let piece: String = rest.drain(..at).collect();
+            input += &event(index, &piece, None);
+        }
+        if ended {
+            for index in 0..rests.len() {
+                input += &frame(&json!({"choices": [{"index": index, "delta": {}, "finish_reason": "stop"}]}));
+            }
+        }
+        let format = BodyFormat::EventStream(Dialect::OpenAi);
+        let out = String::from_utf8(run(&profile(), format, input.as_bytes(), chunk).unwrap()).unwrap();
+        let got = channels(&out);
+        for (index, text) in whole.iter().enumerate() {
+            let name = if tool { format!("{index}.tool0") } else { format!("{index}.content") };
+            prop_assert_eq!(&got[&name], &text.replace(CANARY, MASKED));
+        }
+    }
+
+    /// JSON bodies made by somebody else's writer: the same document comes out, with the secret masked.
+    #[test]
+    fn json_values_are_the_same_but_for_the_secret(
+        texts in proptest::collection::vec("\\PC{0,8}", 1..5),
+        at in 0usize..5,
+        chunk in 1usize..40,
+        pretty in any::<bool>(),
+    ) {
+        let mut texts = texts;
+        let at = at % texts.len();
+        texts[at].push_str(CANARY);
+        let value = json!({"list": &texts, "nested": json!({"again": &texts}).to_string(), (CANARY): 1.5});
+        let input = if pretty { serde_json::to_string_pretty(&value).unwrap() } else { value.to_string() };
+        let out = run(&profile(), BodyFormat::Json, input.as_bytes(), chunk).unwrap();
+        prop_assert_eq!(String::from_utf8(out).unwrap(), input.replace(CANARY, MASKED));
+    }
+}

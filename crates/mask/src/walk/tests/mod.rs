@@ -1,0 +1,103 @@
+mod events;
+mod json;
+mod laws;
+
+use std::sync::Arc;
+
+use super::fuzz::run;
+use super::*;
+use crate::{KnownValue, Profile};
+
+/// The value that must not leave; made up.
+pub(super) const CANARY: &str = "kwcanary-7Qx2Lm9Zt4Rv";
+/// What stands for it.
+pub(super) const MASKED: &str = "[REDACTED:secret:canary]";
+
+pub(super) fn profile() -> Arc<Profile> {
+    profile_of(&[("canary", CANARY)])
+}
+
+pub(super) fn profile_of(values: &[(&str, &str)]) -> Arc<Profile> {
+    let known: Vec<KnownValue> =
+        values.iter().map(|(label, value)| KnownValue::new(label, value.as_bytes()).unwrap()).collect();
+    Arc::new(Profile::builder().known(known).build().unwrap())
+}
+
+/// The masked body, the same for every chunking that is tried.
+pub(super) fn mask(format: BodyFormat, input: &str) -> String {
+    mask_with(&profile(), format, input)
+}
+
+pub(super) fn mask_with(profile: &Arc<Profile>, format: BodyFormat, input: &str) -> String {
+    let whole = run(profile, format, input.as_bytes(), input.len()).unwrap();
+    for chunk in [1, 2, 3, 5, 17, 100] {
+        assert_eq!(run(profile, format, input.as_bytes(), chunk).unwrap(), whole, "in chunks of {chunk}");
+    }
+    String::from_utf8(whole).unwrap()
+}
+
+/// Every character as a JSON escape.
+pub(super) fn escaped(text: &str) -> String {
+    let units: Vec<String> = text.encode_utf16().map(|u| format!("\\u{u:04x}")).collect();
+    units.concat()
+}
+
+#[test]
+fn formats_are_known_by_their_content_type() {
+    let of = |t: &str| BodyFormat::of(Some(t), Dialect::OpenAi);
+    assert_eq!(BodyFormat::of(None, Dialect::OpenAi), BodyFormat::Text);
+    assert_eq!(of("application/json"), BodyFormat::Json);
+    assert_eq!(of("Application/Problem+JSON; charset=UTF-8"), BodyFormat::Json);
+    assert_eq!(of("text/event-stream; charset=utf-8"), BodyFormat::EventStream(Dialect::OpenAi));
+    assert_eq!(of("application/x-ndjson"), BodyFormat::Ndjson);
+    assert_eq!(of("application/octet-stream"), BodyFormat::Text);
+    assert_eq!(of("text/plain; charset=\"iso-8859-1\""), BodyFormat::Text);
+    for charset in ["utf-16", "UTF-16LE", "utf-32", "utf-7", "shift_jis", "iso-2022-jp"] {
+        assert_eq!(of(&format!("application/json; charset={charset}")), BodyFormat::Unreadable, "{charset}");
+    }
+}
+
+#[test]
+fn catalogue_62_wide_charsets_are_refused_under_any_name() {
+    let wide: Vec<u8> = format!("{{\"a\":\"{CANARY}\"}}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = format!("{{\"a\":\"{CANARY}\"}}").encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let mut marked = vec![0xff, 0xfe];
+    marked.extend_from_slice(&wide);
+    for chunk in [1, 3, 1000] {
+        for (format, body) in [
+            (BodyFormat::Json, &wide),
+            (BodyFormat::Json, &big),
+            (BodyFormat::EventStream(Dialect::Generic), &wide),
+            (BodyFormat::Text, &marked),
+            (BodyFormat::Unreadable, &Vec::from(*b"plain")),
+        ] {
+            assert_eq!(run(&profile(), format, body, chunk), Err(MaskError::Charset));
+        }
+    }
+}
+
+#[test]
+fn after_an_error_nothing_more_leaves() {
+    let mut masker = BodyMasker::new(profile(), BodyFormat::Json);
+    let mut out = Vec::new();
+    assert_eq!(masker.push(b"{\0", &mut out), Err(MaskError::Charset));
+    assert_eq!(masker.push(b"\"a\":1}", &mut out), Err(MaskError::Charset));
+    assert_eq!(masker.finish(&mut out), Err(MaskError::Charset));
+    assert!(out.is_empty());
+}
+
+#[test]
+fn text_is_masked_and_findings_say_where() {
+    let input = format!("key {CANARY} end");
+    assert_eq!(mask(BodyFormat::Text, &input), format!("key {MASKED} end"));
+    let mut masker = BodyMasker::new(profile(), BodyFormat::Text);
+    masker.push(input.as_bytes(), &mut Vec::new()).unwrap();
+    masker.finish(&mut Vec::new()).unwrap();
+    let findings = masker.take_findings();
+    assert_eq!(findings.len(), 1);
+    assert_eq!(
+        (&*findings[0].detector, findings[0].start, findings[0].end),
+        ("known:canary", 4, 4 + CANARY.len() as u64)
+    );
+    assert!(masker.take_findings().is_empty());
+}
