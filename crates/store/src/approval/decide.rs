@@ -1,0 +1,50 @@
+//! Who may decide over an approval.
+//!
+//! Promise: a person decides, in person, over what somebody else asked for, and only where the rule names them or a
+//! group of theirs. Everything that is not plainly so is refused — *fails closed*.
+
+use keyward_core::principal::PrincipalRef;
+use keyward_core::{Principal, PrincipalKind};
+
+use super::Approval;
+
+/// Why somebody may not decide over an approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WhyNot {
+    /// They asked for it, or somebody asked on their behalf.
+    #[error("nobody approves their own request, whatever their role")]
+    SelfApproval,
+    /// A service or an agent.
+    #[error("only people approve; this is a service or an agent")]
+    NotAPerson,
+    /// A token used by one for another.
+    #[error("an approval is given in person, not on behalf of somebody")]
+    OnBehalf,
+    /// The rule names neither them nor a group of theirs.
+    #[error("the rule does not name you, or a group of yours, as approver")]
+    NotAnApprover,
+}
+
+/// Whether `who` may approve or deny. Pure; the vote itself asks it again inside its transaction.
+///
+/// A requester's own denial is refused too: they cancel instead.
+pub fn may_decide(approval: &Approval, who: &Principal) -> Result<(), WhyNot> {
+    let asked = |person: &PrincipalRef| {
+        *person == approval.principal.reference() || approval.principal.acting_for.contains(person)
+    };
+    if asked(&who.reference()) || who.acting_for.iter().any(asked) {
+        return Err(WhyNot::SelfApproval);
+    }
+    if who.kind != PrincipalKind::User {
+        return Err(WhyNot::NotAPerson);
+    }
+    if !who.acting_for.is_empty() {
+        return Err(WhyNot::OnBehalf);
+    }
+    // The rule names a person as ISSUER#SUBJECT. An issuer holds no `#` (OpenID Connect Core, section 2: no fragment);
+    // one that does could make two people read the same.
+    if who.issuer.contains('#') || !approval.approval.names(who) {
+        return Err(WhyNot::NotAnApprover);
+    }
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! Rows to approvals and back, and reading them.
+
+use std::str::FromStr;
+
+use keyward_core::principal::PrincipalRef;
+use keyward_core::{ApprovalId, RequestDigest, Timestamp};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::{Approval, ApprovalState, Binding};
+use crate::{Db, StoreError};
+
+/// Most approvals that one [`Db::approval_list`] returns.
+pub const LIST_MAX: u32 = 500;
+
+/// Which states to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StateFilter {
+    /// All.
+    #[default]
+    Any,
+    /// Pending and approved.
+    Live,
+    /// One.
+    Is(ApprovalState),
+}
+
+/// What to list.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ApprovalFilter {
+    /// In which states.
+    pub state: StateFilter,
+    /// Asked for by whom; none for everybody.
+    pub requester: Option<PrincipalRef>,
+    /// Only those older than this one: the last of the page before.
+    pub before: Option<ApprovalId>,
+    /// How many at most; above [`LIST_MAX`] and 0 mean [`LIST_MAX`].
+    pub limit: u32,
+}
+
+// One statement per shape of filter, so that each finds its index.
+macro_rules! list {
+    ($condition:literal) => {
+        concat!(
+            "SELECT * FROM approval WHERE ",
+            $condition,
+            " AND ($2 = '' OR (requester_issuer = $2 AND requester_subject = $3)) AND id < $4 ORDER BY id DESC LIMIT $5"
+        )
+    };
+}
+const LIST_ANY: &str = list!("$1 = ''");
+const LIST_IS: &str = list!("state = $1");
+const LIST_LIVE: &str = list!("state IN ('pending', 'approved') AND $1 = ''");
+
+impl Db {
+    /// The approval with this identifier.
+    pub async fn approval_get(&self, id: ApprovalId) -> Result<Option<Approval>, StoreError> {
+        let row = sqlx::query("SELECT * FROM approval WHERE id = $1")
+            .bind(id.to_string())
+            .fetch_optional(self.reader())
+            .await
+            .map_err(|e| self.fault(e))?;
+        row.as_ref().map(approval).transpose()
+    }
+
+    /// Approvals that match the filter, the newest identifier first. The state is the one last written: an approval
+    /// whose `expires_at` passed is `pending` until [`Db::approval_expire`] ran, and cannot be used meanwhile.
+    pub async fn approval_list(&self, filter: &ApprovalFilter) -> Result<Vec<Approval>, StoreError> {
+        let (sql, state) = match filter.state {
+            StateFilter::Any => (LIST_ANY, ""),
+            StateFilter::Live => (LIST_LIVE, ""),
+            StateFilter::Is(state) => (LIST_IS, state.as_str()),
+        };
+        let (issuer, subject) =
+            filter.requester.as_ref().map_or(("", ""), |person| (&*person.issuer, &*person.subject));
+        // "apr_g…" sorts after every identifier.
+        let before = filter.before.map_or_else(|| "apr_g".to_owned(), |id| id.to_string());
+        let limit = if filter.limit == 0 { LIST_MAX } else { filter.limit.min(LIST_MAX) };
+        sqlx::query(sql)
+            .bind(state)
+            .bind(issuer)
+            .bind(subject)
+            .bind(before)
+            .bind(i64::from(limit))
+            .fetch_all(self.reader())
+            .await
+            .map_err(|e| self.fault(e))?
+            .iter()
+            .map(approval)
+            .collect()
+    }
+}
+
+/// A row as an approval. What this program would never have written is an error.
+pub(super) fn approval(row: &SqliteRow) -> Result<Approval, StoreError> {
+    let digest = text(row, "digest")?;
+    Ok(Approval {
+        id: parsed(row, "id")?,
+        revision: number(row, "revision")?,
+        state: parsed(row, "state")?,
+        binding: Binding {
+            digest: RequestDigest::from_hex(digest).ok_or_else(|| wrong("digest"))?,
+            policy_version: text(row, "policy_version")?.to_owned(),
+            credential_version: text(row, "credential_version")?.to_owned(),
+        },
+        principal: json(row, "principal")?,
+        connection: text(row, "connection")?.to_owned(),
+        operation: json(row, "operation")?,
+        rule: text(row, "rule")?.to_owned(),
+        reason: text(row, "reason")?.to_owned(),
+        approval: json(row, "asked")?,
+        summary: json(row, "summary")?,
+        votes: json(row, "votes")?,
+        created_at: Timestamp::from_micros(number(row, "created_at")?),
+        expires_at: Timestamp::from_micros(number(row, "expires_at")?),
+        ended_at: row
+            .try_get::<Option<i64>, _>("ended_at")
+            .map_err(|_| wrong("ended_at"))?
+            .map(Timestamp::from_micros),
+    })
+}
+
+/// The error for a column that holds what this program never writes.
+pub(super) const fn wrong(column: &'static str) -> StoreError {
+    StoreError::Row { table: "approval", column }
+}
+
+fn text<'r>(row: &'r SqliteRow, column: &'static str) -> Result<&'r str, StoreError> {
+    row.try_get(column).map_err(|_| wrong(column))
+}
+
+fn number(row: &SqliteRow, column: &'static str) -> Result<i64, StoreError> {
+    row.try_get(column).map_err(|_| wrong(column))
+}
+
+fn parsed<T: FromStr>(row: &SqliteRow, column: &'static str) -> Result<T, StoreError> {
+    text(row, column)?.parse().map_err(|_| wrong(column))
+}
+
+fn json<T: serde::de::DeserializeOwned>(row: &SqliteRow, column: &'static str) -> Result<T, StoreError> {
+    serde_json::from_str(text(row, column)?).map_err(|_| wrong(column))
+}

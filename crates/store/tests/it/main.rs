@@ -1,0 +1,12 @@
+//! The store against real files: what survives, what is refused, who wins a race.
+
+#[cfg(test)]
+mod approvals;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod open;
+#[cfg(test)]
+mod races;
+#[cfg(test)]
+mod secrets;
