@@ -202,9 +202,8 @@ impl Scanner {
         let mut len = 0;
         for byte in input {
             match (byte, self.state) {
-                (b' ' | b'\t' | b'\n' | b'\r', _) => {}
-                // A byte order mark.
-                (0xef | 0xbb | 0xbf, State::Start) => {}
+                // The latter are a byte order mark.
+                (b' ' | b'\t' | b'\n' | b'\r', _) | (0xef | 0xbb | 0xbf, State::Start) => {}
                 (b':', State::Colon) => self.state = State::Value,
                 (b',', State::After) => match self.path.in_array() {
                     None => break,
