@@ -51,7 +51,7 @@ pub(super) struct Document {
 
 const RULE_KEYS: &[&str] =
     &["id", "effect", "mode", "when", "reason", "message", "description", "approval", "mask"];
-const DETECT_HELP: &str = "`keyward mask --list` names the detectors and their groups";
+const DETECT_HELP: &str = "the names stand in the `group` and `id` of the packs in `detectors/`";
 
 /// Reads every document of a source.
 pub(super) fn read(report: &mut Report<'_>, text: &str, known_detector: &dyn Fn(&str) -> bool) -> Document {

@@ -31,6 +31,9 @@ pub(super) fn load(
 
     let conditions: Vec<&str> =
         documents.iter().flat_map(|document| &document.rules).map(|rule| rule.when.as_str()).collect();
+    if conditions.len() > RULES_MAX {
+        return Err(reports.into_iter().flat_map(|report| report.errors).collect());
+    }
     let mut compiled = compile_all(&conditions).into_iter();
     let (mut rules, mut reads, mut cases) = (Vec::new(), Vec::new(), Vec::new());
     for ((document, source), report) in documents.into_iter().zip(sources).zip(&mut reports) {

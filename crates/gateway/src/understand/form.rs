@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::UnderstandError;
 
 /// Most pairs that are looked at.
-const PAIRS_MAX: usize = 1024;
+pub(super) const PAIRS_MAX: usize = 1024;
 
 /// The text that `text` encodes, or nothing where it is not a sound encoding of UTF-8.
 pub(super) fn percent_decoded(text: &str) -> Option<Cow<'_, str>> {

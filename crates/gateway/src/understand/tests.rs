@@ -262,6 +262,12 @@ fn limits_hold_at_the_limit() {
     let nested = |depth: usize| format!("{}{}", "{\"a\":".repeat(depth - 1) + "{}", "}".repeat(depth - 1));
     assert!(chat(&nested(JSON_DEPTH_MAX)).is_ok());
     assert_eq!(chat(&nested(JSON_DEPTH_MAX + 1)).err(), Some(UnderstandError::JsonDepth));
+    let pairs = |count: usize| {
+        let query = vec!["a=b"; count].join("&");
+        understand(ConnectionKind::Http, "GET", "/a", &query, &HeaderMap::new(), None).map(|_| ())
+    };
+    assert_eq!(pairs(form::PAIRS_MAX), Ok(()));
+    assert_eq!(pairs(form::PAIRS_MAX + 1), Err(UnderstandError::Query));
     let tools = |count: usize| format!("{{\"tools\":[{}]}}", vec!["{\"name\":\"t\"}"; count].join(","));
     assert_eq!(chat(&tools(TOOLS_MAX)).expect("understood").resource.tools.len(), TOOLS_MAX);
     assert_eq!(chat(&tools(TOOLS_MAX + 1)).err(), Some(UnderstandError::Tools));

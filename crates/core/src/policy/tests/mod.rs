@@ -428,6 +428,34 @@ fn hostile_conditions_are_errors() {
 }
 
 #[test]
+fn limits_hold_at_the_limit() {
+    let rule = |id: &str, message: &str| {
+        format!("  - {{id: {id}, effect: allow, when: 'true', message: '{message}'}}\n")
+    };
+    assert!(load(&rule(&"a".repeat(RULE_ID_BYTES_MAX), "m")).is_ok());
+    assert!(load(&rule(&"a".repeat(RULE_ID_BYTES_MAX + 1), "m")).is_err());
+    assert!(load(&rule("a", &"é".repeat(MESSAGE_CHARS_MAX))).is_ok());
+    assert!(load(&rule("a", &"é".repeat(MESSAGE_CHARS_MAX + 1))).is_err());
+
+    let rules = |count: usize| (0..count).map(|n| rule(&format!("r{n}"), "m")).collect::<Vec<_>>().concat();
+    assert!(load(&rules(RULES_MAX)).is_ok());
+    let errors = load(&rules(RULES_MAX + 1)).expect_err("too many rules");
+    assert!(errors[0].message.contains("2001 rules"), "{errors:?}");
+
+    let mut long = source(&rule("a", "m"));
+    long.text.push('#');
+    long.text.push_str(&"x".repeat(SOURCE_BYTES_MAX - long.text.len()));
+    assert!(PolicySet::load(std::slice::from_ref(&long), &known).is_ok());
+    long.text.push('x');
+    assert!(PolicySet::load(&[long], &known).is_err());
+
+    // Each level is one `!`; the flag at the bottom is one more.
+    let nested = |levels: usize| format!("{}operation.stream{}", "!(".repeat(levels), ")".repeat(levels));
+    assert!(allow(&nested(CONDITION_DEPTH_MAX - 1)).is_ok());
+    assert!(allow(&nested(CONDITION_DEPTH_MAX)).is_err());
+}
+
+#[test]
 fn the_version_follows_names_and_texts_alone() {
     let a = PolicySource { name: "a".to_owned(), ..source("  - {id: a, effect: allow, when: 'true'}\n") };
     let b = PolicySource {
