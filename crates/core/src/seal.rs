@@ -12,7 +12,9 @@ use zeroize::Zeroizing;
 /// Length of a nonce in bytes.
 pub const NONCE_BYTES: usize = 12;
 /// Bytes that sealing adds: nonce and tag.
-pub const OVERHEAD_BYTES: usize = NONCE_BYTES + 16;
+pub const OVERHEAD_BYTES: usize = NONCE_BYTES + TAG_BYTES;
+/// Length of a tag in bytes.
+pub const TAG_BYTES: usize = 16;
 
 /// Why something could not be sealed or opened. Says nothing about the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +81,21 @@ impl SealingKey {
         Ok(sealed)
     }
 
+    /// Seals `body` where it stands and returns the tag, for callers that lay out nonce and tag themselves. Put in one
+    /// row, nonce, body and tag are what [`open`](Self::open) takes.
+    pub fn seal_in_place(
+        &self,
+        nonce: [u8; NONCE_BYTES],
+        aad: &[u8],
+        body: &mut [u8],
+    ) -> Result<[u8; TAG_BYTES], SealError> {
+        let tag = self
+            .cipher
+            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), body)
+            .map_err(|_| SealError::Seal)?;
+        tag.as_ref().try_into().map_err(|_| SealError::Seal)
+    }
+
     /// Opens what [`seal`](Self::seal) made with the same `aad`.
     pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let (nonce, body) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(SealError::Open)?;
@@ -113,6 +130,14 @@ mod tests {
             assert!(key(1).open(b"context", &changed).is_err(), "bit flipped in byte {index}");
         }
         assert!(key(1).open(b"context", &sealed[..11]).is_err());
+    }
+
+    #[test]
+    fn sealed_in_place_opens_like_any_other() {
+        let mut body = *b"hello";
+        let tag = key(1).seal_in_place([7; 12], b"context", &mut body).unwrap();
+        let row = [&[7; 12], body.as_slice(), &tag].concat();
+        assert_eq!(row, key(1).seal([7; 12], b"context", b"hello").unwrap());
     }
 
     #[test]
