@@ -1,1 +1,23 @@
-//! Skeleton.
+//! Masking of secrets in streams: what goes in is text in any chunking, what comes out is the same text with every
+//! secret replaced.
+//!
+//! **Promise.** For every way of cutting the input into chunks, decisions and findings equal those for the input in
+//! one piece; a byte leaves only when no live candidate can include it.
+//!
+//! In suggested reading order:
+
+mod lane;
+mod literal;
+mod matches;
+mod profile;
+mod text;
+
+pub mod detector;
+pub mod known;
+pub mod walk;
+
+pub use detector::{Detector, Detectors, PackError};
+pub use keyward_core::{Confidence, Finding, Style};
+pub use known::{KnownSet, KnownValue, KnownValueError};
+pub use profile::{KNOWN_VALUES_MAX, Profile, ProfileBuilder, ProfileError};
+pub use text::{CONTEXT_BYTES_MAX, Decisions, HOLD_BYTES_MAX, Masked, TextMasker, mask_bytes, mask_field};

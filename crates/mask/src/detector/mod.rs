@@ -1,0 +1,301 @@
+//! Detectors: patterns for secrets that nobody told us, kept as data in `detectors/*.yaml`.
+//!
+//! A detector begins with a literal, so that text without any of the literals costs one fast search. From a literal
+//! on, a deterministic automaton is fed byte by byte: it says exactly whether a match is still open, which is what
+//! the masker holds back by.
+
+mod alphabet;
+mod check;
+mod compile;
+mod pack;
+mod random;
+
+use std::sync::{Arc, OnceLock};
+
+use keyward_core::Confidence;
+use regex_automata::Anchored;
+use regex_automata::Input;
+use regex_automata::dfa::dense::DFA;
+use regex_automata::meta::Regex;
+
+use check::{Matched, Suspicion, is_placeholder};
+use pack::{AtLimit, CheckEntry, Left};
+pub(crate) use random::{Shape, looks_like_words};
+
+/// The longest candidate that a detector may keep open, in bytes.
+pub const CANDIDATE_BYTES_MAX: usize = 2048;
+/// How far a detector may look left of its literal, in bytes.
+pub(crate) const LOOK_BACK_BYTES: usize = 64;
+
+/// The shipped packs, by file name.
+const BUILTIN: &[(&str, &str)] = &[
+    ("keys.yaml", include_str!("../../../../detectors/keys.yaml")),
+    ("structures.yaml", include_str!("../../../../detectors/structures.yaml")),
+    ("services.yaml", include_str!("../../../../detectors/services.yaml")),
+    ("assignments.yaml", include_str!("../../../../detectors/assignments.yaml")),
+];
+
+/// A pack that cannot be loaded: where, and how to put it right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}{}: {}{message}", at_line(*.line), of_detector(.detector))]
+pub struct PackError {
+    /// The file's name.
+    pub file: String,
+    /// The line, where known.
+    pub line: Option<u64>,
+    /// The detector's id; empty where none was reached.
+    pub detector: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+fn at_line(line: Option<u64>) -> String {
+    line.map(|n| format!(":{n}")).unwrap_or_default()
+}
+
+fn of_detector(detector: &str) -> String {
+    if detector.is_empty() { String::new() } else { format!("detector {detector}: ") }
+}
+
+/// Detectors, compiled.
+pub struct Detectors {
+    all: Vec<Arc<Detector>>,
+}
+
+impl std::fmt::Debug for Detectors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.all.iter().map(|d| &d.id)).finish()
+    }
+}
+
+impl Detectors {
+    /// The shipped detectors; compiled at the first call.
+    ///
+    /// # Panics
+    /// Never in a build whose tests passed: the packs are part of the program.
+    #[expect(
+        clippy::panic,
+        reason = "a shipped pack that does not load is a broken build, caught by the tests"
+    )]
+    pub fn builtin() -> Arc<Self> {
+        static COMPILED: OnceLock<Arc<Detectors>> = OnceLock::new();
+        let compiled = COMPILED.get_or_init(|| match Self::load(BUILTIN) {
+            Ok(detectors) => Arc::new(detectors),
+            Err(error) => panic!("a shipped detector pack is broken: {error}"),
+        });
+        Arc::clone(compiled)
+    }
+
+    /// Compiles packs; each is a file's name and its YAML. Their order is the order of preference.
+    ///
+    /// # Errors
+    /// At the first entry that would not work: unknown field, bad pattern, missing literal, duplicate id, ….
+    pub fn load(files: &[(&str, &str)]) -> Result<Self, PackError> {
+        compile::load(files).map(|all| Self { all })
+    }
+
+    /// Every detector, in order of preference.
+    pub fn iter(&self) -> impl Iterator<Item = &Detector> {
+        self.all.iter().map(AsRef::as_ref)
+    }
+
+    /// Those that a group or an id selects; none when there is no such name.
+    pub(crate) fn select(&self, name: &str) -> Option<Vec<(usize, Arc<Detector>)>> {
+        let chosen: Vec<_> = (0..)
+            .zip(&self.all)
+            .filter(|(_, d)| *d.id == *name || *d.group == *name)
+            .map(|(n, d)| (n, Arc::clone(d)))
+            .collect();
+        (!chosen.is_empty()).then_some(chosen)
+    }
+}
+
+/// One detector.
+pub struct Detector {
+    id: Arc<str>,
+    group: Arc<str>,
+    name: String,
+    description: String,
+    confidence: Confidence,
+    kind: Kind,
+    literals: Vec<Literal>,
+    automaton: DFA<Vec<u32>>,
+    /// Present when only a group of the match is the secret.
+    captures: Option<Regex>,
+    /// What the secret is made of, where that bounds how much of an open candidate can be secret.
+    run: Option<Box<ByteSet>>,
+    behind: Option<Regex>,
+    left: Left,
+    grow: bool,
+    at_limit: AtLimit,
+    tail: Option<Arc<ByteSet>>,
+    checks: Vec<CheckEntry>,
+    allow: Vec<Vec<u8>>,
+    max_bytes: usize,
+}
+
+/// What a detector begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The secret begins with a distinctive literal.
+    Marker,
+    /// A keyword stands before the secret.
+    Stem,
+}
+
+/// A literal to search for.
+#[derive(Debug, Clone)]
+pub(crate) struct Literal {
+    /// What is searched: for keywords without their first letter, which may have either case.
+    pub(crate) bytes: Box<[u8]>,
+    /// The first letter that was left out.
+    pub(crate) before: Option<u8>,
+}
+
+/// A set of bytes.
+pub(crate) type ByteSet = [bool; 256];
+
+impl std::fmt::Debug for Detector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Detector({})", self.id)
+    }
+}
+
+impl Detector {
+    /// The name in findings and placeholders.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The group that selects it, with others.
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
+    /// What it finds.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What such a value opens, and where it comes from.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// How sure a finding of it is.
+    pub const fn confidence(&self) -> Confidence {
+        self.confidence
+    }
+
+    pub(crate) const fn shared_id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    pub(crate) const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) fn literals(&self) -> &[Literal] {
+        &self.literals
+    }
+
+    pub(crate) const fn automaton(&self) -> &DFA<Vec<u32>> {
+        &self.automaton
+    }
+
+    pub(crate) const fn grows(&self) -> bool {
+        self.grow
+    }
+
+    pub(crate) const fn tail(&self) -> Option<&Arc<ByteSet>> {
+        self.tail.as_ref()
+    }
+
+    /// The first byte of an open candidate that can be part of its secret, when `text` was fed up to `at`.
+    ///
+    /// A secret is a run of its bytes, so that whatever stands before the current run is none. The last two bytes are
+    /// not looked at: they may be what follows the secret, before the automaton has said so.
+    pub(crate) fn secret_from(&self, text: &[u8], start: usize, at: usize) -> usize {
+        let Some(run) = &self.run else { return start };
+        let seen = text.get(start..at.saturating_sub(2)).unwrap_or_default();
+        let breaks = seen.iter().rposition(|b| !run.get(usize::from(*b)).copied().unwrap_or(false));
+        breaks.map_or(start, |n| start + n + 1)
+    }
+
+    /// Whether a candidate that stays undecided for too long is masked.
+    pub(crate) fn masks_at_limit(&self) -> bool {
+        self.kind == Kind::Marker && self.at_limit == AtLimit::Mask
+    }
+
+    pub(crate) const fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
+    /// Whether a candidate may begin at `at`, by what stands before it.
+    pub(crate) fn may_begin(&self, text: &[u8], at: usize) -> bool {
+        let back = text.get(at.saturating_sub(LOOK_BACK_BYTES)..at).unwrap_or_default();
+        if self.kind == Kind::Marker && self.left == Left::Edge && !is_edge(back) {
+            return false;
+        }
+        self.behind.as_ref().is_none_or(|behind| behind.is_match(back))
+    }
+
+    /// The secret's span inside a match, when the match counts.
+    pub(crate) fn accept(
+        &self,
+        text: &[u8],
+        literal: usize,
+        start: usize,
+        end: usize,
+    ) -> Option<(usize, usize)> {
+        let span = self.secret_span(text, start, end)?;
+        let secret = text.get(span.0..span.1).filter(|s| !s.is_empty())?;
+        let suspicion = if self.kind == Kind::Marker { Suspicion::Low } else { Suspicion::High };
+        if self.allow.iter().any(|a| a == secret) || is_placeholder(secret, suspicion) {
+            return None;
+        }
+        let matched = Matched { name: name_around(text, literal), secret };
+        self.checks.iter().all(|check| check.holds(matched)).then_some(span)
+    }
+
+    fn secret_span(&self, text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
+        let Some(captures) = &self.captures else { return Some((start, end)) };
+        let mut found = captures.create_captures();
+        captures.search_captures(&Input::new(text).span(start..end).anchored(Anchored::Yes), &mut found);
+        if !found.is_match() {
+            // The automaton and the expression disagree: mask the whole candidate rather than nothing.
+            return Some((start, end));
+        }
+        found.get_group_by_name("secret").map(|group| (group.start, group.end))
+    }
+}
+
+/// Whether a prefix may begin behind `back`: behind no letter or digit, unless that is the end of an escape.
+fn is_edge(back: &[u8]) -> bool {
+    let Some(last) = back.last() else { return true };
+    if !last.is_ascii_alphanumeric() {
+        return true;
+    }
+    let hex = |from_end: usize| {
+        back.len() >= from_end && back.iter().rev().take(from_end - 1).all(u8::is_ascii_hexdigit)
+    };
+    let at = |from_end: usize| back.len().checked_sub(from_end).and_then(|n| back.get(n)).copied();
+    match (at(2), at(3), at(5), at(6)) {
+        (Some(b'\\'), ..) => matches!(last, b'n' | b'r' | b't'),
+        (_, Some(b'%'), ..) => hex(3),
+        (_, _, Some(b'u'), Some(b'\\')) => hex(5),
+        _ => false,
+    }
+}
+
+/// The identifier that the literal at `at` is part of.
+fn name_around(text: &[u8], at: usize) -> &[u8] {
+    let part = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    let back = text.get(at.saturating_sub(LOOK_BACK_BYTES)..at).unwrap_or_default();
+    let before = back.iter().rev().take_while(part).count();
+    let behind = text.get(at..).unwrap_or_default().iter().take(LOOK_BACK_BYTES).take_while(part).count();
+    text.get(at - before..at + behind).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! The packs' own examples, and what a pack may not be.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::text::tests_support::{mask_chunks, mask_whole};
+use crate::{Profile, mask_bytes};
+
+/// An example's text without the marks, and the spans they mark.
+fn unmarked(example: &str) -> (String, Vec<(u64, u64)>) {
+    let (mut text, mut spans, mut start) = (String::new(), Vec::new(), 0);
+    for c in example.chars() {
+        match c {
+            '«' => start = text.len() as u64,
+            '»' => spans.push((start, text.len() as u64)),
+            c => text.push(c),
+        }
+    }
+    (text, spans)
+}
+
+fn packs() -> impl Iterator<Item = pack::Entry> {
+    BUILTIN.iter().flat_map(|(_, yaml)| serde_saphyr::from_str::<pack::Pack>(yaml).unwrap().detectors)
+}
+
+fn only(id: &str) -> Arc<Profile> {
+    Arc::new(Profile::builder().detectors(Detectors::builtin(), &[id]).build().unwrap())
+}
+
+#[test]
+fn there_are_enough() {
+    assert!(Detectors::builtin().iter().filter(|d| d.group() == "credentials").count() >= 120);
+}
+
+#[test]
+fn every_example_is_found_and_nothing_else_of_it() {
+    let mut wrong = Vec::new();
+    for entry in packs() {
+        let profile = only(&entry.id);
+        for example in &entry.examples {
+            let (text, spans) = unmarked(&example.joined());
+            assert!(!spans.is_empty(), "{}: mark the secret with « and »", entry.id);
+            let found: Vec<_> =
+                mask_whole(&profile, text.as_bytes()).findings.iter().map(|f| (f.start, f.end)).collect();
+            if found != spans {
+                wrong.push(format!("{}: {text:?}: found {found:?}, marked {spans:?}", entry.id));
+            }
+        }
+        for counter in &entry.counterexamples {
+            let text = counter.joined();
+            if !mask_whole(&profile, text.as_bytes()).findings.is_empty() {
+                wrong.push(format!("{}: found in counterexample {text:?}", entry.id));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_example_is_masked_alike_however_it_is_cut() {
+    let all = Arc::new(Profile::builder().detectors(Detectors::builtin(), &["credentials"]).build().unwrap());
+    for entry in packs() {
+        let alone = only(&entry.id);
+        for example in entry.examples.iter().chain(&entry.counterexamples) {
+            let (text, _) = unmarked(&example.joined());
+            let text = text.as_bytes();
+            let whole = mask_whole(&alone, text);
+            for at in 1..text.len() {
+                assert_eq!(
+                    mask_chunks(&alone, [&text[..at], &text[at..]]),
+                    whole,
+                    "{} cut at {at}",
+                    entry.id
+                );
+            }
+            for profile in [&alone, &all] {
+                let whole = mask_whole(profile, text);
+                assert_eq!(mask_chunks(profile, text.chunks(1)), whole, "{} byte by byte", entry.id);
+                assert_eq!(mask_chunks(profile, text.chunks(3)), whole, "{} in threes", entry.id);
+            }
+        }
+    }
+}
+
+#[test]
+fn masking_what_was_masked_changes_nothing() {
+    let all = Arc::new(Profile::builder().detectors(Detectors::builtin(), &["credentials"]).build().unwrap());
+    for entry in packs() {
+        for example in &entry.examples {
+            let (text, _) = unmarked(&example.joined());
+            let once = mask_bytes(&all, text.as_bytes());
+            let twice = mask_bytes(&all, &once.bytes);
+            assert_eq!(
+                String::from_utf8_lossy(&twice.bytes),
+                String::from_utf8_lossy(&once.bytes),
+                "{}",
+                entry.id
+            );
+        }
+    }
+}
+
+#[test]
+fn a_broken_pack_says_where_and_what() {
+    let entry = |field: &str| {
+        format!(
+            "group: g\ndetectors:\n  - id: one\n    name: n\n    description: d\n    confidence: high\n    max_bytes: 64\n    examples: [\"«abc»\"]\n{field}\n"
+        )
+    };
+    let error = |yaml: &str| Detectors::load(&[("mine.yaml", yaml)]).unwrap_err();
+    let good = entry("    prefixes: [abc]\n    pattern: 'abc'");
+    assert_eq!(Detectors::load(&[("mine.yaml", &good)]).unwrap().iter().count(), 1);
+    let twice = Detectors::load(&[("mine.yaml", &good), ("other.yaml", &good)]).unwrap_err();
+    assert_eq!(twice.to_string(), "other.yaml:3: detector one: a detector of this id exists already");
+    for (field, message) in [
+        ("    prefixes: [abc]\n    pattern: 'ab('", "pattern: "),
+        ("    prefixes: [ab]\n    pattern: 'ab'", "a prefix or keyword is ASCII of 3 to"),
+        ("    pattern: 'ab'", "either `prefixes` or `keywords`"),
+        ("    prefixes: [abc]\n    keywords: [abc]\n    pattern: 'ab'", "either `prefixes` or `keywords`"),
+        (
+            "    prefixes: [abc]\n    pattern: 'abc(?<secret>d)'\n    grow: true",
+            "`grow` masks the whole match",
+        ),
+        ("    prefixes: [abc]\n    pattern: 'abc'\n    checks: [assigned]", "needs keywords"),
+        ("    prefixes: [abc]\n    pattern: 'abc'\n    tail: 'ab'", "`tail` is a class of bytes"),
+    ] {
+        let error = error(&entry(field));
+        assert_eq!((error.line, error.detector.as_str()), (Some(3), "one"), "{field}");
+        assert!(error.message.contains(message), "{field}: {error}");
+    }
+    let unknown = error(&entry("    prefixes: [abc]\n    pattern: 'abc'\n    patern: x"));
+    assert!(unknown.line.is_some() && unknown.message.contains("patern"), "{unknown}");
+}

@@ -1,0 +1,317 @@
+//! Finds every spelling of every known value in one pass, however many there are.
+//!
+//! Each form is at least eight bytes long, so whichever way the text is sampled at every fifth byte, one of the
+//! samples falls on one of the five four-byte grams of an eight-byte window of the form. The filter is a bit set of
+//! those grams that fits the first cache level; only a hit looks further. All copies of the values are zeroized.
+
+use zeroize::Zeroizing;
+
+use super::forms::forms;
+use super::{KNOWN_BYTES_MIN, KnownValue};
+
+/// Only this much of a form must be seen to know it; the rest is swallowed as it comes. Bounds what is held back.
+const FORM_HEAD_BYTES_MAX: usize = 256;
+/// The longest line break inside wrapped base64: `\r\n` and indentation.
+const GAP_BYTES_MAX: usize = 16;
+/// Characters between two line breaks inside wrapped base64.
+const LINE_BYTES_MIN: usize = 16;
+/// The most of a text that an undecided form can span.
+const FORM_SPAN_BYTES_MAX: usize =
+    FORM_HEAD_BYTES_MAX + (FORM_HEAD_BYTES_MAX / LINE_BYTES_MIN + 2) * GAP_BYTES_MAX;
+const STRIDE: usize = 5;
+const GRAM: usize = 4;
+
+struct FormRef {
+    start: usize,
+    len: usize,
+    value: u32,
+    wraps: bool,
+}
+
+/// Where a form's head was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KnownHit {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) form: u32,
+}
+
+#[derive(Default)]
+pub(crate) struct KnownMatcher {
+    arena: Zeroizing<Vec<u8>>,
+    forms: Vec<FormRef>,
+    /// Form indices, ordered by their bytes; for the question whether a text's tail may become a form.
+    ordered: Vec<u32>,
+    pairs: Vec<u64>,
+    filter: Vec<u64>,
+    shift: u32,
+    grams: Zeroizing<Vec<u32>>,
+    /// Beside `grams`: the form and the gram's offset in it.
+    places: Vec<(u32, u32)>,
+    wraps_any: bool,
+    values: Vec<std::sync::Arc<Zeroizing<Vec<u8>>>>,
+}
+
+impl KnownMatcher {
+    pub(crate) fn new(values: &[KnownValue]) -> Self {
+        let mut arena = Zeroizing::new(Vec::new());
+        let mut all = Vec::new();
+        for (value, known) in (0u32..).zip(values) {
+            for form in forms(&known.value) {
+                all.push(FormRef { start: arena.len(), len: form.bytes.len(), value, wraps: form.wraps });
+                arena.extend_from_slice(&form.bytes);
+            }
+        }
+        let shared = values.iter().map(|known| std::sync::Arc::clone(&known.value)).collect();
+        let mut matcher = Self { arena, forms: all, values: shared, ..Self::default() };
+        matcher.index();
+        matcher
+    }
+
+    fn index(&mut self) {
+        let mut places: Vec<(u32, u32, u32)> = Vec::new();
+        let mut pairs = vec![0u64; 1024];
+        for id in 0..u32::try_from(self.forms.len()).unwrap_or(u32::MAX) {
+            let head = self.head(id);
+            let (Some(form), Some(pair)) = (self.form(id), head.first_chunk::<2>()) else { continue };
+            set(&mut pairs, u32::from(u16::from_le_bytes(*pair)));
+            // Two disjoint windows where a line break may fall into one of them.
+            let last = head.len().saturating_sub(KNOWN_BYTES_MIN);
+            let windows = [Some(last), last.checked_sub(KNOWN_BYTES_MIN).filter(|_| form.wraps)];
+            for window in windows.into_iter().flatten() {
+                for offset in window..window + STRIDE {
+                    if let Some(gram) = gram_at(head, offset) {
+                        places.push((gram, id, u32::try_from(offset).unwrap_or(u32::MAX)));
+                    }
+                }
+            }
+        }
+        places.sort_unstable();
+        places.dedup();
+        let bits = (places.len() * 32).next_power_of_two().trailing_zeros().clamp(16, 24);
+        let mut filter = vec![0u64; 1 << (bits - 6)];
+        let shift = 32 - bits;
+        for (gram, ..) in &places {
+            set(&mut filter, hash(*gram) >> shift);
+        }
+        let mut ordered: Vec<u32> = (0u32..).take(self.forms.len()).collect();
+        ordered.sort_unstable_by(|a, b| self.head(*a).cmp(self.head(*b)));
+        self.wraps_any = self.forms.iter().any(|f| f.wraps);
+        self.grams = places.iter().map(|p| p.0).collect::<Vec<_>>().into();
+        self.places = places.iter().map(|p| (p.1, p.2)).collect();
+        (self.ordered, self.pairs, self.filter, self.shift) = (ordered, pairs, filter, shift);
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.forms.is_empty()
+    }
+
+    /// Index of the value that a form spells.
+    pub(crate) fn value_of(&self, form: u32) -> u32 {
+        self.form(form).map_or(0, |f| f.value)
+    }
+
+    /// A value as it was given.
+    pub(crate) fn value(&self, index: u32) -> &[u8] {
+        self.values.get(index as usize).map(|v| v.as_slice()).unwrap_or_default()
+    }
+
+    fn form(&self, id: u32) -> Option<&FormRef> {
+        self.forms.get(id as usize)
+    }
+
+    fn bytes(&self, id: u32) -> &[u8] {
+        self.form(id).and_then(|f| self.arena.get(f.start..f.start + f.len)).unwrap_or_default()
+    }
+
+    fn head(&self, id: u32) -> &[u8] {
+        let bytes = self.bytes(id);
+        bytes.get(..FORM_HEAD_BYTES_MAX).unwrap_or(bytes)
+    }
+
+    /// What is left of a form behind its head; empty for all but very long values.
+    pub(crate) fn tail(&self, id: u32) -> &[u8] {
+        self.bytes(id).get(FORM_HEAD_BYTES_MAX..).unwrap_or_default()
+    }
+
+    /// Every form that starts in `from..limit`, the longest for each start; ordered by start.
+    pub(crate) fn scan(&self, text: &[u8], from: usize, limit: usize, hits: &mut Vec<KnownHit>) {
+        hits.clear();
+        if self.is_empty() || from >= limit {
+            return;
+        }
+        let mut at = from;
+        // Four samples per step on a fixed-size array: no bounds checks in the loop that sees every byte.
+        while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<{ 3 * STRIDE + GRAM }>()) {
+            let samples = [
+                u32::from_le_bytes([block[0], block[1], block[2], block[3]]),
+                u32::from_le_bytes([block[5], block[6], block[7], block[8]]),
+                u32::from_le_bytes([block[10], block[11], block[12], block[13]]),
+                u32::from_le_bytes([block[15], block[16], block[17], block[18]]),
+            ];
+            if samples.iter().any(|gram| self.maybe(*gram)) {
+                for (n, gram) in samples.iter().enumerate() {
+                    self.confirm(text, at + n * STRIDE, *gram, hits);
+                }
+            }
+            at += 4 * STRIDE;
+        }
+        while let Some(gram) = gram_at(text, at) {
+            self.confirm(text, at, gram, hits);
+            at += STRIDE;
+        }
+        hits.retain(|h| (from..limit).contains(&h.start));
+        hits.sort_unstable_by_key(|h| (h.start, std::cmp::Reverse(h.end), h.form));
+        hits.dedup_by_key(|h| h.start);
+    }
+
+    #[inline]
+    fn maybe(&self, gram: u32) -> bool {
+        let bit = hash(gram) >> self.shift;
+        self.filter.get((bit >> 6) as usize).is_some_and(|word| word >> (bit & 63) & 1 == 1)
+    }
+
+    #[cold]
+    fn confirm(&self, text: &[u8], at: usize, gram: u32, hits: &mut Vec<KnownHit>) {
+        let first = self.grams.partition_point(|g| *g < gram);
+        let same = self.grams.iter().skip(first).take_while(|g| **g == gram).count();
+        for (form, offset) in self.places.iter().skip(first).take(same) {
+            let Some(span) = self.span(text, at, *form, *offset as usize) else { continue };
+            hits.push(KnownHit { start: span.0, end: span.1, form: *form });
+        }
+    }
+
+    /// The span of a form's head whose byte `offset` stands at `at`.
+    fn span(&self, text: &[u8], at: usize, id: u32, offset: usize) -> Option<(usize, usize)> {
+        let head = self.head(id);
+        if let Some(start) = at.checked_sub(offset)
+            && text.get(start..start + head.len()) == Some(head)
+        {
+            return Some((start, start + head.len()));
+        }
+        if !self.form(id)?.wraps {
+            return None;
+        }
+        let start = text.get(..at).and_then(|before| wrapped_start(before, head.get(..offset)?))?;
+        let length = match wrapped_prefix(text.get(start..)?, head) {
+            Prefix::Whole(length) => length,
+            Prefix::Open | Prefix::Not => return None,
+        };
+        Some((start, start + length))
+    }
+
+    /// The first position from `from` on whose rest is the beginning of a form that is not complete yet.
+    pub(crate) fn open_from(&self, text: &[u8], from: usize) -> usize {
+        if self.is_empty() {
+            return text.len();
+        }
+        let mut at = from.max(text.len().saturating_sub(FORM_SPAN_BYTES_MAX));
+        while let Some(rest) = text.get(at..).filter(|r| !r.is_empty()) {
+            if self.may_begin(rest) {
+                return at;
+            }
+            at += 1;
+        }
+        text.len()
+    }
+
+    fn may_begin(&self, rest: &[u8]) -> bool {
+        match rest.first_chunk::<2>() {
+            Some(pair) => {
+                let pair = u16::from_le_bytes(*pair);
+                // A form whose first byte stands before a line break is rare enough to be looked at always.
+                let known = self.pairs.get(usize::from(pair >> 6)).is_some_and(|w| w >> (pair & 63) & 1 == 1);
+                let breaks = self.wraps_any && rest.get(1).is_some_and(|b| is_gap(*b));
+                if !known && !breaks {
+                    return false;
+                }
+            }
+            None => return self.ordered_may_begin(rest),
+        }
+        self.ordered_may_begin(rest) || (self.wraps_any && self.wrapped_may_begin(rest))
+    }
+
+    fn ordered_may_begin(&self, rest: &[u8]) -> bool {
+        let first = self.ordered.partition_point(|id| self.head(*id) <= rest);
+        self.ordered.get(first).is_some_and(|id| self.head(*id).starts_with(rest))
+    }
+
+    fn wrapped_may_begin(&self, rest: &[u8]) -> bool {
+        if !rest.iter().any(|b| is_gap(*b)) {
+            return false;
+        }
+        let Some(compact) = compacted(rest) else { return false };
+        let first = self.ordered.partition_point(|id| self.head(*id) < compact.as_slice());
+        let starting = self.ordered.iter().skip(first).take_while(|id| self.head(**id).starts_with(&compact));
+        starting.into_iter().any(|id| {
+            self.form(*id).is_some_and(|f| f.wraps) && wrapped_prefix(rest, self.head(*id)) == Prefix::Open
+        })
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Prefix {
+    /// The whole form stands at the start of the text, in so many bytes.
+    Whole(usize),
+    /// The text ends inside the form.
+    Open,
+    /// Something else stands there.
+    Not,
+}
+
+const fn is_gap(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n' | b' ' | b'\t')
+}
+
+/// Compares `form` with the start of `text`, line breaks in `text` allowed.
+fn wrapped_prefix(text: &[u8], form: &[u8]) -> Prefix {
+    let (mut at, mut done, mut line, mut gap) = (0, 0, LINE_BYTES_MIN, 0);
+    while let Some(expected) = form.get(done) {
+        let Some(byte) = text.get(at) else { return Prefix::Open };
+        if byte == expected {
+            (at, done, line, gap) = (at + 1, done + 1, line + 1, 0);
+        } else if is_gap(*byte) && done > 0 && gap < GAP_BYTES_MAX && (gap > 0 || line >= LINE_BYTES_MIN) {
+            (at, line, gap) = (at + 1, 0, gap + 1);
+        } else {
+            return Prefix::Not;
+        }
+    }
+    Prefix::Whole(at)
+}
+
+/// Where `form` starts when it ends at the end of `text`, line breaks in `text` allowed.
+fn wrapped_start(text: &[u8], form: &[u8]) -> Option<usize> {
+    let (mut at, mut left, mut gaps) = (text.len(), form.len(), 0);
+    while let Some(expected) = left.checked_sub(1).and_then(|n| form.get(n)) {
+        let byte = at.checked_sub(1).and_then(|n| text.get(n))?;
+        if byte == expected {
+            (at, left, gaps) = (at - 1, left - 1, 0);
+        } else if is_gap(*byte) && gaps < GAP_BYTES_MAX {
+            (at, gaps) = (at - 1, gaps + 1);
+        } else {
+            return None;
+        }
+    }
+    Some(at)
+}
+
+/// `text` without line breaks; none when it is longer than a head.
+fn compacted(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let compact: Vec<u8> = text.iter().copied().filter(|b| !is_gap(*b)).collect();
+    (compact.len() < FORM_HEAD_BYTES_MAX).then(|| compact.into())
+}
+
+fn gram_at(text: &[u8], at: usize) -> Option<u32> {
+    text.get(at..).and_then(|rest| rest.first_chunk::<GRAM>()).map(|gram| u32::from_le_bytes(*gram))
+}
+
+#[inline]
+const fn hash(gram: u32) -> u32 {
+    gram.wrapping_mul(0x9E37_79B1)
+}
+
+fn set(bits: &mut [u64], bit: u32) {
+    if let Some(word) = bits.get_mut((bit >> 6) as usize) {
+        *word |= 1 << (bit & 63);
+    }
+}

@@ -1,0 +1,232 @@
+//! The engine over one logical stream of bytes.
+//!
+//! **Promise.** A byte is kept only when no live candidate can include it: no incomplete known value, no incomplete
+//! literal of a detector, no automaton that has not yet rejected. Decisions and findings are those of the whole text,
+//! however it is cut. Long secrets are swallowed: the placeholder goes out when the match is certain, what follows is
+//! dropped as it comes, in constant memory.
+//!
+//! **Exceptions.** A candidate that began with a distinctive prefix and stays undecided for longer than its detector's
+//! bound is masked to the end of its run (*fails closed*). One that only a keyword began is let go at that bound (*fails
+//! open*, bounded by [`CANDIDATE_BYTES_MAX`](crate::detector::CANDIDATE_BYTES_MAX)); so are keyword candidates beyond
+//! 64 open at once. A secret that is spelled out, reversed, encrypted or translated is not found.
+
+use std::sync::Arc;
+
+use keyward_core::Finding;
+
+use crate::detector::{Kind, LOOK_BACK_BYTES};
+use crate::known::KnownHit;
+use crate::lane::{Lane, Rest};
+use crate::matches::{Growth, Match, Matches};
+use crate::profile::{Owner, Profile};
+
+/// The most a [`TextMasker`] holds undecided between two calls, in bytes.
+pub const HOLD_BYTES_MAX: usize = 4096;
+/// The longest context that [`TextMasker::context`] considers, in bytes: its end counts.
+pub const CONTEXT_BYTES_MAX: usize = 128;
+/// Input is taken in blocks of this size, so that memory does not depend on the size of a push.
+const BLOCK_BYTES: usize = 8 * 1024;
+/// Decided text is dropped from the buffer once there is so much of it.
+const DROP_BYTES_MIN: usize = 1024;
+
+/// Receives decisions in order; they cover the input bytes exactly once, from the first undecided byte on.
+pub trait Decisions {
+    /// The next `bytes` undecided bytes go out as they are.
+    fn keep(&mut self, bytes: usize);
+    /// The next `bytes` undecided bytes become `placeholder`; `""` continues the placeholder before.
+    fn replace(&mut self, bytes: usize, placeholder: &str);
+    /// Reported once per finding; offsets count bytes of the logical stream.
+    fn found(&mut self, finding: Finding);
+}
+
+/// Masks one logical stream of bytes.
+pub struct TextMasker {
+    profile: Arc<Profile>,
+    /// What is undecided, and before it what may still be looked back at.
+    text: Vec<u8>,
+    /// Offset of the buffer's first byte in the logical stream; wraps below zero while it is context.
+    base: u64,
+    known_scanned: usize,
+    known_hits: Vec<KnownHit>,
+    markers: Lane,
+    stems: Lane,
+    matches: Matches,
+    /// Only known values are looked for in this text.
+    known_only: bool,
+}
+
+impl std::fmt::Debug for TextMasker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TextMasker").field("held", &self.held()).finish_non_exhaustive()
+    }
+}
+
+impl TextMasker {
+    /// A masker at the start of a text. Cheap: it allocates when the first byte comes.
+    pub fn new(profile: Arc<Profile>) -> Self {
+        Self {
+            profile,
+            text: Vec::new(),
+            base: 0,
+            known_scanned: 0,
+            known_hits: Vec::new(),
+            markers: Lane::default(),
+            stems: Lane::default(),
+            matches: Matches::default(),
+            known_only: false,
+        }
+    }
+
+    /// Says what stands before the text without being part of it: a field's or header's name, as in `api_key: `.
+    /// Detectors see it, it is never decided about, and offsets count from behind it. Only between two texts; ignored
+    /// when something is undecided.
+    pub fn context(&mut self, context: &[u8]) {
+        if !self.text.is_empty() {
+            return;
+        }
+        let context = context.get(context.len().saturating_sub(CONTEXT_BYTES_MAX)..).unwrap_or_default();
+        self.text.clear();
+        self.text.extend_from_slice(context);
+        self.base = 0u64.wrapping_sub(context.len() as u64);
+        self.matches.begin(context.len());
+    }
+
+    /// Looks for known values only until the text ends: it is a signature or binary content, where a detector's match
+    /// would be chance. Only between two texts; ignored when something is undecided.
+    pub(crate) fn known_only(&mut self) {
+        self.known_only |= self.text.is_empty();
+    }
+
+    /// Takes the next bytes and decides as much as can be decided.
+    pub fn push(&mut self, input: &[u8], out: &mut impl Decisions) {
+        for block in input.chunks(BLOCK_BYTES) {
+            self.text.extend_from_slice(block);
+            self.advance(Rest::MayFollow, out);
+            self.forget();
+        }
+        debug_assert!(self.held() <= HOLD_BYTES_MAX, "held back {} bytes", self.held());
+    }
+
+    /// The end of this logical text: everything undecided is decided; the masker is ready for the next text.
+    pub fn boundary(&mut self, out: &mut impl Decisions) {
+        self.advance(Rest::Ended, out);
+        self.text.clear();
+        (self.base, self.known_scanned, self.known_only) = (0, 0, false);
+        self.markers.clear();
+        self.stems.clear();
+        self.matches.begin(0);
+    }
+
+    /// Whether nothing is undecided.
+    pub fn is_idle(&self) -> bool {
+        self.held() == 0
+    }
+
+    /// Undecided bytes.
+    fn held(&self) -> usize {
+        self.text.len() - self.matches.decided
+    }
+
+    fn advance(&mut self, rest: Rest, out: &mut impl Decisions) {
+        let Self { profile, text, matches, markers, stems, .. } = self;
+        let profile: &Profile = profile;
+        let none = Some(&profile.none).filter(|_| self.known_only);
+        let limit = match rest {
+            Rest::MayFollow => profile.known.open_from(text, self.known_scanned),
+            Rest::Ended => text.len(),
+        };
+        profile.known.scan(text, self.known_scanned, limit, &mut self.known_hits);
+        self.known_scanned = limit;
+        for hit in &self.known_hits {
+            let long = !profile.known.tail(hit.form).is_empty();
+            let growth = long.then_some(Growth::Form { form: hit.form, done: 0 });
+            let owner = Owner::Known(profile.known.value_of(hit.form));
+            matches.insert(Match::new(owner, hit.start, hit.end, growth));
+        }
+        markers.advance(profile, none.unwrap_or(&profile.markers), text, rest, matches);
+        stems.advance(profile, none.unwrap_or(&profile.stems), text, rest, matches);
+        matches.grow(profile, text, rest);
+        let frontier = match rest {
+            Rest::Ended => text.len(),
+            Rest::MayFollow => [
+                self.known_scanned,
+                markers.frontier(profile, Kind::Marker, text),
+                stems.frontier(profile, Kind::Stem, text),
+                matches.frontier(text.len()),
+            ]
+            .into_iter()
+            .fold(text.len(), usize::min),
+        };
+        matches.sweep(profile, text, self.base, frontier, out);
+    }
+
+    /// Drops text that nothing can look at any more.
+    fn forget(&mut self) {
+        let needed =
+            [self.matches.decided, self.known_scanned, self.markers.needed_from(), self.stems.needed_from()];
+        let dead = needed.into_iter().fold(usize::MAX, usize::min).saturating_sub(LOOK_BACK_BYTES + 1);
+        if dead < DROP_BYTES_MIN {
+            return;
+        }
+        self.text.drain(..dead);
+        self.base = self.base.wrapping_add(dead as u64);
+        self.known_scanned -= dead;
+        self.markers.rebase(dead);
+        self.stems.rebase(dead);
+        self.matches.rebase(dead);
+    }
+}
+
+/// A whole text, masked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Masked {
+    /// The masked text.
+    pub bytes: Vec<u8>,
+    /// What was found.
+    pub findings: Vec<Finding>,
+}
+
+/// Masks a whole text, for example a header's value.
+pub fn mask_bytes(profile: &Arc<Profile>, input: &[u8]) -> Masked {
+    mask_field(profile, b"", input)
+}
+
+/// Masks a whole text that stands behind a name, for example a header's value behind `authorization: `.
+pub fn mask_field(profile: &Arc<Profile>, context: &[u8], input: &[u8]) -> Masked {
+    let empty = Masked { bytes: Vec::with_capacity(input.len()), findings: Vec::new() };
+    let mut writer = Writer { input, at: 0, masked: empty };
+    let mut engine = TextMasker::new(Arc::clone(profile));
+    engine.context(context);
+    engine.push(input, &mut writer);
+    engine.boundary(&mut writer);
+    writer.masked
+}
+
+struct Writer<'a> {
+    input: &'a [u8],
+    at: usize,
+    masked: Masked,
+}
+
+impl Decisions for Writer<'_> {
+    fn keep(&mut self, bytes: usize) {
+        let end = self.at.saturating_add(bytes);
+        self.masked.bytes.extend_from_slice(self.input.get(self.at..end).unwrap_or_default());
+        self.at = end;
+    }
+
+    fn replace(&mut self, bytes: usize, placeholder: &str) {
+        self.at = self.at.saturating_add(bytes);
+        self.masked.bytes.extend_from_slice(placeholder.as_bytes());
+    }
+
+    fn found(&mut self, finding: Finding) {
+        self.masked.findings.push(finding);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests_support;
+
+#[cfg(test)]
+mod tests;
