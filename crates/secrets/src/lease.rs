@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -71,6 +72,8 @@ struct Entry {
     state: ArcSwap<State>,
     /// Held by the one who reads anew.
     gate: Mutex<()>,
+    /// How often a recheck was asked for: a read that began before the last one does not settle it.
+    rechecks: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -82,6 +85,13 @@ struct State {
     proved_at: Instant,
     /// From when on the store is asked again.
     due_at: Instant,
+}
+
+impl Entry {
+    fn recheck(&self, now: Instant) {
+        self.rechecks.fetch_add(1, Ordering::SeqCst);
+        self.state.rcu(|state| State { due_at: now, ..State::clone(state) });
+    }
 }
 
 impl State {
@@ -133,7 +143,7 @@ impl Secrets {
         let state = entry.state.load_full();
         let same = state.lease.as_ref().is_some_and(|lease| lease.version == seen);
         if same && now.saturating_duration_since(state.proved_at) >= RETRY {
-            entry.state.rcu(|state| State { due_at: now, ..State::clone(state) });
+            entry.recheck(now);
         }
         self.lease(reference).await
     }
@@ -144,7 +154,7 @@ impl Secrets {
         let known =
             self.entries.read().unwrap_or_else(PoisonError::into_inner).get(reference).map(Arc::clone);
         if let Some(entry) = known {
-            entry.state.rcu(|state| State { due_at: now, ..State::clone(state) });
+            entry.recheck(now);
         }
     }
 
@@ -163,7 +173,11 @@ impl Secrets {
         }
         let entry = entries.entry(reference.clone()).or_insert_with(|| {
             let state = State { lease: None, fault: None, proved_at: now, due_at: now };
-            Arc::new(Entry { state: ArcSwap::from_pointee(state), gate: Mutex::new(()) })
+            Arc::new(Entry {
+                state: ArcSwap::from_pointee(state),
+                gate: Mutex::new(()),
+                rechecks: AtomicU64::new(0),
+            })
         });
         Ok(Arc::clone(entry))
     }
@@ -186,6 +200,7 @@ impl Secrets {
             .iter()
             .find(|store| store.serves(reference))
             .ok_or_else(|| SecretError::NoStore { reference: reference.clone() })?;
+        let rechecks = entry.rechecks.load(Ordering::SeqCst);
         let fetched = timeout(FETCH_TIMEOUT, store.fetch(reference))
             .await
             .unwrap_or_else(|_| Err(SecretError::Timeout { reference: reference.clone() }));
@@ -215,6 +230,9 @@ impl Secrets {
         };
         let answer = after.answer(now, self.options.stale_max);
         entry.state.store(Arc::new(after));
+        if entry.rechecks.load(Ordering::SeqCst) != rechecks {
+            entry.state.rcu(|state| State { due_at: now, ..State::clone(state) });
+        }
         drop(guard);
         answer.unwrap_or_else(|| Err(SecretError::Absent { reference: reference.clone() }))
     }

@@ -1,5 +1,5 @@
 use std::sync::Mutex as StdMutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -40,8 +40,9 @@ impl Fake {
 impl SecretStore for Fake {
     async fn fetch(&self, _: &SecretRef) -> Result<Fetched, SecretError> {
         self.0.fetches.fetch_add(1, Ordering::SeqCst);
+        let answer = self.0.answer.lock().unwrap().clone();
         self.0.permits.acquire().await.unwrap().forget();
-        let (version, value) = self.0.answer.lock().unwrap().clone()?;
+        let (version, value) = answer?;
         let secret = Secret::new(Zeroizing::new(value.as_bytes().to_vec())).unwrap();
         Ok(Fetched { secret, version: version.to_owned() })
     }
@@ -242,6 +243,24 @@ async fn rechecked_when_it_was_just_put() {
     assert_eq!(version(&secrets).await, "v1");
     fake.answer(Ok(("v2", "value-two")));
     secrets.recheck(&reference());
+    assert_eq!(version(&secrets).await, "v2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recheck_is_not_settled_by_a_read_that_began_before_it() {
+    let (fake, secrets) = with_fake();
+    fake.0.permits.forget_permits(Semaphore::MAX_PERMITS);
+    let reader = tokio::spawn({
+        let secrets = Arc::clone(&secrets);
+        async move { version(&secrets).await }
+    });
+    while fake.fetches() == 0 {
+        tokio::task::yield_now().await;
+    }
+    fake.answer(Ok(("v2", "value-two")));
+    secrets.recheck(&reference());
+    fake.0.permits.add_permits(2);
+    assert_eq!(reader.await.unwrap(), "v1");
     assert_eq!(version(&secrets).await, "v2");
 }
 

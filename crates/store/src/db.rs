@@ -125,6 +125,9 @@ impl Db {
     /// Names what the engine said in our words.
     pub(crate) fn fault(&self, error: sqlx::Error) -> StoreError {
         let path = PathBuf::from(&*self.path);
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            return StoreError::Busy { path };
+        }
         let code = error
             .as_database_error()
             .and_then(sqlx::error::DatabaseError::code)

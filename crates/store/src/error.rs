@@ -54,8 +54,8 @@ pub enum StoreError {
         /// The database file.
         path: PathBuf,
     },
-    /// Another process kept the database locked for longer than the busy timeout.
-    #[error("the database {} is locked by another process", path.display())]
+    /// Another process, or too many callers of this one, kept the database busy for longer than the busy timeout.
+    #[error("the database {} is busy: another process holds it, or the disk is too slow", path.display())]
     Busy {
         /// The database file.
         path: PathBuf,
