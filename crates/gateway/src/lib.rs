@@ -20,6 +20,7 @@ pub mod route;
 pub mod session;
 pub mod understand;
 
+pub mod admin;
 pub mod body;
 pub mod clock;
 pub mod fetch;

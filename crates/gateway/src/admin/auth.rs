@@ -1,0 +1,256 @@
+//! Who uses the admin API, what they may, and the record of it.
+//!
+//! Promise: every handler that shows or changes anything takes a [`Caller`], which exists only for a verified token.
+//! Whatever changes something is in the journal before it happens, and whatever is seen by role before it is shown: no
+//! record, no effect, *fails closed*. A request that is refused is recorded too, as far as the journal can be written.
+//! Not recorded, and published as such: [`NOT_AUDITED`].
+//!
+//! Exceptions: the record of a refusal may be lost while the journal cannot be written — the refusal stands: *fails
+//! closed*.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use http::request::Parts;
+use keyward_core::Principal;
+use keyward_journal::Record;
+use keyward_journal::record::AdminEvent;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Admin;
+use super::problem::Problem;
+use crate::clock;
+use crate::identify::{Verified, presented_credential};
+use crate::settings::Roles;
+use crate::snapshot::Gateway;
+
+/// What leaves no record: what shows nothing of anybody, and what is one's own to see.
+pub const NOT_AUDITED: [&str; 9] = [
+    "GET /healthz",
+    "GET /readyz",
+    "GET /metrics on a loopback listener",
+    "GET /approvals/{id} (a page without data)",
+    "GET /api/v1/openapi.json",
+    "GET /api/v1/whoami",
+    "GET /api/v1/connections and one of them",
+    "GET /api/v1/approvals: one's own, and those that one may decide",
+    "GET /api/v1/sessions: one's own",
+];
+/// How much of what a request was about is recorded, in bytes.
+const TARGET_BYTES_MAX: usize = 512;
+
+/// What somebody may do beside what everybody may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Reads all sessions, approvals and the ledger; each read is recorded.
+    Auditor,
+    /// The same, and what later parts give to administrators. Approves nothing by it.
+    Admin,
+}
+
+impl Role {
+    const ALL: [Self; 2] = [Self::Auditor, Self::Admin];
+
+    /// The word in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auditor => "auditor",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl Roles {
+    /// The roles of this principal, by group or by name.
+    pub fn of(&self, who: &Principal) -> Vec<Role> {
+        let reference = who.to_string();
+        let is_member = |member: &String| match member.split_once(':') {
+            Some(("group", group)) => who.is_in(group),
+            // An issuer holds no `#`; one that does could make two people read the same.
+            Some(("user", user)) => user == reference && !who.issuer.contains('#'),
+            _ => false,
+        };
+        let has =
+            |role: &Role| self.members.get(role.as_str()).is_some_and(|list| list.iter().any(is_member));
+        Role::ALL.into_iter().filter(has).collect()
+    }
+}
+
+/// A verified caller of the admin API, and the configuration that their request began with.
+pub(super) struct Caller {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) verified: Arc<Verified>,
+    pub(super) roles: Vec<Role>,
+    peer: SocketAddr,
+}
+
+/// Why somebody sees something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// It is theirs, or theirs to decide.
+    Own,
+    /// Their role shows it to them.
+    Role,
+}
+
+impl Caller {
+    /// Who.
+    pub(super) fn principal(&self) -> &Arc<Principal> {
+        &self.verified.principal
+    }
+
+    /// Whether the caller may read what is not theirs.
+    pub(super) fn audits(&self) -> bool {
+        !self.roles.is_empty()
+    }
+
+    /// Goes on only for auditors and administrators, and records that they do.
+    pub(super) fn audit(&self, action: &'static str, target: &str) -> Result<(), Problem> {
+        if self.audits() {
+            return self.record(action, target);
+        }
+        Err(self.denied(action, target, Problem::role_needed()))
+    }
+
+    /// Records what the caller is about to do or see.
+    pub(super) fn record(&self, action: &'static str, target: &str) -> Result<(), Problem> {
+        append(&self.gateway, Some(self.principal()), self.peer, action, target, None).map_err(Problem::from)
+    }
+
+    /// Records that the caller was refused.
+    pub(super) fn denied(&self, action: &'static str, target: &str, problem: Problem) -> Problem {
+        refused(&self.gateway, Some(self.principal()), self.peer, action, target, &problem);
+        problem
+    }
+
+    /// Records a look-up that found nothing to show: absent and hidden things leave the same record.
+    pub(super) fn absent(&self, action: &'static str, target: &str) -> Problem {
+        self.denied(action, target, Problem::absent())
+    }
+
+    /// Reads an identifier; a text that is none names nothing.
+    pub(super) fn id<T: FromStr>(&self, action: &'static str, text: &str) -> Result<T, Problem> {
+        text.parse().map_err(|_| self.absent(action, text))
+    }
+}
+
+impl FromRequestParts<Arc<Admin>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Problem> {
+        let gateway = admin.current.load_full();
+        let peer = peer(parts);
+        let verified = match presented_credential(&parts.headers, &parts.uri) {
+            Ok(presented) => gateway.identity.verify(presented.token(), clock::now()).await,
+            Err(error) => Err(error),
+        };
+        match verified {
+            Ok(verified) => {
+                let roles = gateway.roles.of(&verified.principal);
+                Ok(Self { gateway, verified, roles, peer })
+            }
+            Err(error) => {
+                let problem = Problem::from(error);
+                refused(&gateway, None, peer, "sign_in", parts.uri.path(), &problem);
+                Err(problem)
+            }
+        }
+    }
+}
+
+/// The caller's address.
+pub(super) fn peer(parts: &Parts) -> SocketAddr {
+    let known = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    known.map_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)), |info| info.0)
+}
+
+/// Records a refusal.
+pub(super) fn refused(
+    gateway: &Gateway,
+    by: Option<&Principal>,
+    peer: SocketAddr,
+    action: &'static str,
+    target: &str,
+    problem: &Problem,
+) {
+    if let Err(error) = append(gateway, by, peer, action, target, Some(problem.code())) {
+        tracing::error!(action, error = &error as &dyn std::error::Error, "refusal not recorded");
+    }
+}
+
+fn append(
+    gateway: &Gateway,
+    by: Option<&Principal>,
+    peer: SocketAddr,
+    action: &'static str,
+    target: &str,
+    refused: Option<&'static str>,
+) -> Result<(), keyward_journal::JournalError> {
+    let record = Record::Admin(AdminEvent {
+        at: clock::now(),
+        by: by.map(Principal::reference),
+        action: action.to_owned(),
+        target: beginning(target, TARGET_BYTES_MAX).to_owned(),
+        allowed: refused.is_none(),
+        peer: peer.to_string(),
+        detail: refused.map(str::to_owned),
+    });
+    gateway.shared.journal.append(&record).map(drop)
+}
+
+/// At most so many bytes from the beginning of a text, cut between characters.
+fn beginning(text: &str, bytes_max: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes_max)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use keyward_core::PrincipalKind;
+
+    use super::*;
+
+    fn principal(issuer: &str, subject: &str, groups: &[&str]) -> Principal {
+        Principal {
+            issuer: issuer.into(),
+            subject: subject.into(),
+            kind: PrincipalKind::User,
+            groups: groups.iter().map(|group| (*group).into()).collect(),
+            name: None,
+            acting_for: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn roles_come_from_exact_groups_and_names() {
+        let members = [
+            ("auditor".to_owned(), vec!["group:audit".to_owned()]),
+            ("admin".to_owned(), vec!["user:https://idp#root".to_owned(), "ops".to_owned()]),
+        ];
+        let roles = Roles { members: members.into() };
+        assert_eq!(roles.of(&principal("https://idp", "a", &["audit"])), [Role::Auditor]);
+        assert_eq!(roles.of(&principal("https://idp", "root", &[])), [Role::Admin]);
+        for (issuer, subject, group) in [
+            ("https://idp", "a", "Audit"),
+            ("https://idp", "a", "audit "),
+            ("https://idp", "a", "ops"),
+            ("https://other", "root", "x"),
+            ("https://idp#ro", "ot", "x"),
+        ] {
+            assert_eq!(roles.of(&principal(issuer, subject, &[group])), [], "{issuer} {subject} {group}");
+        }
+        assert_eq!(roles.of(&principal("https://id", "p#root", &[])), []);
+        let crafted = Roles { members: [("admin".to_owned(), vec!["user:a#b#c".to_owned()])].into() };
+        assert_eq!(crafted.of(&principal("a#b", "c", &[])), []);
+    }
+
+    #[test]
+    fn long_targets_are_cut_between_characters() {
+        assert_eq!(beginning("aé", 2), "a");
+        assert_eq!(beginning("aé", 3), "aé");
+        assert_eq!(beginning("", TARGET_BYTES_MAX), "");
+    }
+}
