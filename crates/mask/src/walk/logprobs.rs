@@ -56,7 +56,7 @@ impl Joined {
             Token::Begin(role) => self.in_token = role == StringRole::Value && is_token(path),
             Token::Text(_) if self.in_token => self.masker.push(part, &mut self.dirty),
             Token::Escape { meaning, .. } if self.in_token => {
-                self.masker.push(meaning.as_bytes(), &mut self.dirty)
+                self.masker.push(meaning.as_bytes(), &mut self.dirty);
             }
             _ => {}
         }

@@ -101,7 +101,8 @@ pub(super) fn delta(path: &Path) -> Option<(Delta, u64, u64)> {
     Some((found, index(1), 0))
 }
 
-/// Whether a string value is a signature or binary content, which must stay intact and no detector looks at.
+/// Whether a string value is a signature or binary content: it must stay intact, so no detector looks at it. Known
+/// values are masked there too.
 ///
 /// Named by key, and for short names by the object around it too.
 pub(super) fn is_exempt(path: &Path) -> bool {

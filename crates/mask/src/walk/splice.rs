@@ -127,9 +127,9 @@ impl Splice {
                 let Some((taken, raw)) = self.text.take(left) else { break };
                 left -= taken;
                 if keep {
-                    self.send(raw, out)
+                    self.send(raw, out);
                 } else {
-                    self.drop_raw(raw)
+                    self.drop_raw(raw);
                 }
                 continue;
             }

@@ -41,8 +41,6 @@ enum Mode {
     Start,
     Text,
     Json,
-    /// Passed as it is: signatures and binary content.
-    Exempt,
 }
 
 #[derive(Default)]
@@ -123,6 +121,14 @@ impl Strand {
         }
     }
 
+    /// Begins a signature or binary content: text in which only known values are looked for.
+    pub(super) fn begin_exempt(&mut self, offset: u64) {
+        self.begin(offset, &[]);
+        self.set_mode(0, Mode::Text);
+        self.base = offset;
+        self.masker.known_only();
+    }
+
     /// The next raw bytes mean `meaning`: themselves, or they are one escape.
     pub(super) fn piece(&mut self, meaning: &[u8], raw: &[u8], out: &mut Vec<u8>) {
         self.splice.read(raw);
@@ -195,7 +201,6 @@ impl Strand {
                 self.splice.text.push(text.len(), raw);
                 self.engine(level, text, out);
             }
-            Mode::Exempt => self.splice.send(raw, out),
             Mode::Json => {
                 if let Some(l) = self.levels.get_mut(level) {
                     l.queue.push(text.len(), raw);
@@ -300,7 +305,10 @@ impl Strand {
         l.inside = true;
         let mode = match role {
             StringRole::Key => Mode::Text,
-            StringRole::Value if paths::is_exempt(l.scanner.path()) => Mode::Exempt,
+            StringRole::Value if paths::is_exempt(l.scanner.path()) => {
+                self.masker.known_only();
+                Mode::Text
+            }
             StringRole::Value => Mode::Start,
         };
         self.set_mode(level + 1, mode);

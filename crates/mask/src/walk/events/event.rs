@@ -13,7 +13,7 @@ pub(super) enum Treatment {
     Whole,
     /// A piece of a channel, at two positions in arrays.
     Delta(Delta, u64, u64),
-    /// Not looked at.
+    /// A signature or binary content: looked at for known values only.
     Exempt,
 }
 
@@ -202,7 +202,7 @@ impl Event {
                     note(&mut self.choices, position, |c| c.index = Some(index));
                 }
                 (3, b"finish_reason") if raw != b"null" => {
-                    note(&mut self.choices, position, |c| c.finished = true)
+                    note(&mut self.choices, position, |c| c.finished = true);
                 }
                 (6, b"index") if path.key(3) == Some(b"tool_calls") => {
                     let index = number();

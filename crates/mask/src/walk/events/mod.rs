@@ -21,6 +21,7 @@ mod channel;
 mod edits;
 mod event;
 mod recent;
+mod write;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -28,7 +29,6 @@ use std::sync::Arc;
 use keyward_core::Finding;
 use keyward_wire::json::pieces;
 use keyward_wire::sse::{self, Framer, Line};
-use memchr::memchr2;
 
 pub use channel::CHANNELS_MAX;
 
@@ -37,10 +37,11 @@ use super::splice::FINDINGS_MAX;
 use super::strand::{Start, Strand};
 use super::{Dialect, MaskError, logprobs};
 use crate::profile::Profile;
-use channel::{Channels, Ends, Key, Shape};
+use channel::{Channels, Ends, Key};
 use edits::Edits;
 use event::{Event, Field, Treatment, Unread};
 use recent::Recent;
+use write::{write_data, write_event};
 
 /// Masks an event stream.
 pub(super) struct Events {
@@ -269,15 +270,17 @@ impl Frames {
     fn field(&mut self, event: &Event, field: &Field, data: &[u8], kind: &[u8]) -> Result<(), MaskError> {
         let raw = data.get(field.content.clone()).unwrap_or_default();
         match field.treatment {
-            Treatment::Exempt => Ok(()),
-            Treatment::Delta(Delta::Response, _, _) if kind.ends_with(b"audio.delta") => Ok(()),
+            Treatment::Delta(Delta::Response, _, _) if kind.ends_with(b"audio.delta") => {
+                let field = Field { treatment: Treatment::Exempt, ..field.clone() };
+                self.whole(event, &field, data, raw)
+            }
             Treatment::Delta(delta, _, _) if delta == Delta::Response && !kind.ends_with(b".delta") => {
                 self.whole(event, field, data, raw)
             }
             Treatment::Delta(delta, first, second) => {
                 self.piece(Key::of(delta, first, second, event, kind), field.content.clone(), raw)
             }
-            Treatment::Whole => self.whole(event, field, data, raw),
+            Treatment::Whole | Treatment::Exempt => self.whole(event, field, data, raw),
         }
     }
 
@@ -288,7 +291,11 @@ impl Frames {
         }
         self.scratch.clear();
         let offset = self.position + field.content.start as u64;
-        self.whole.begin(offset, event.contexts.get(field.context.clone()).unwrap_or_default());
+        if field.treatment == Treatment::Exempt {
+            self.whole.begin_exempt(offset);
+        } else {
+            self.whole.begin(offset, event.contexts.get(field.context.clone()).unwrap_or_default());
+        }
         pieces(raw, |meaning, raw| self.whole.piece(meaning, raw, &mut self.scratch));
         self.whole.end(&mut self.scratch);
         if self.whole.is_too_deep() {
@@ -429,32 +436,4 @@ fn read(event: &mut Event, data: &[u8]) -> Result<bool, MaskError> {
         Err(Unread::TooDeep) => Err(MaskError::TooDeep),
         Err(Unread::TooMany) => Err(MaskError::FrameTooLong),
     }
-}
-
-/// Writes a value of `data`; a line break in it continues on a further line.
-fn write_data(text: &[u8], crlf: bool, out: &mut Vec<u8>) {
-    let mut rest = text;
-    while let Some(at) = memchr2(b'\r', b'\n', rest) {
-        let (line, after) = rest.split_at_checked(at).unwrap_or((rest, &[]));
-        out.extend_from_slice(line);
-        out.extend_from_slice(if crlf { b"\r\ndata: " } else { b"\ndata: " });
-        rest = after.get(1..).unwrap_or_default();
-    }
-    out.extend_from_slice(rest);
-}
-
-/// Writes an event of its own.
-fn write_event(shape: &Shape, text: &[u8], crlf: bool, out: &mut Vec<u8>) {
-    let end: &[u8] = if crlf { b"\r\n" } else { b"\n" };
-    if !shape.name.is_empty() {
-        out.extend_from_slice(b"event: ");
-        out.extend_from_slice(&shape.name);
-        out.extend_from_slice(end);
-    }
-    out.extend_from_slice(b"data: ");
-    out.extend_from_slice(&shape.before);
-    write_data(text, crlf, out);
-    out.extend_from_slice(&shape.after);
-    out.extend_from_slice(end);
-    out.extend_from_slice(end);
 }

@@ -57,7 +57,7 @@ pub(super) fn channels(stream: &str) -> BTreeMap<String, String> {
                     add(format!("block{}.{key}", event["index"]), &event["delta"][key]);
                 }
             }
-            Some(kind) if kind.ends_with(".delta") => {
+            Some(kind) if kind.split('.').next_back() == Some("delta") => {
                 add(format!("{kind}.{}.{}", event["output_index"], event["content_index"]), &event["delta"]);
             }
             _ => {}
@@ -368,4 +368,56 @@ fn limits_hold_at_their_edge() {
         run(&profile(), OPENAI, strings(100_002).as_bytes(), usize::MAX),
         Err(MaskError::FrameTooLong)
     );
+}
+
+#[test]
+fn detectors_see_a_channel_as_one_text() {
+    let profile = with_detectors();
+    let aws = ["AKIA", "Z7Q2M4X6V3N5B2K7"].concat();
+    let pem = format!(
+        "-----BEGIN {0}-----\n{1}\n{1}\n-----END {0}-----",
+        "RSA PRIVATE KEY",
+        "MIIEowIBAAKCAQEA0Z3VS5JJcds3xfn".repeat(4)
+    );
+    for secret in [&aws, &pem] {
+        for size in [1, 3, 5, 40] {
+            let text = format!("Here it is: {secret}\nand that was it.");
+            let pieces: Vec<String> =
+                text.as_bytes().chunks(size).map(|c| String::from_utf8_lossy(c).into_owned()).collect();
+            let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+            for key in ["content", "reasoning"] {
+                let out = mask_with(&profile, OPENAI, &stream_of(&pieces, |p| json!({ key: p })));
+                let joined = &channels(&out)[&format!("0.{key}")];
+                assert!(joined.starts_with("Here it is: [REDACTED:"), "{joined}");
+                assert!(joined.ends_with("]\nand that was it."), "{joined}");
+                assert_eq!(joined.matches("REDACTED").count(), 1, "{joined}");
+            }
+            let arguments = json!({ "note": text }).to_string();
+            let pieces: Vec<&str> = arguments.split_inclusive(['A', 'Q', '-']).collect();
+            let call = |p: &str| json!({"tool_calls": [{"index": 0, "function": {"arguments": p}}]});
+            let out = mask_with(&profile, OPENAI, &stream_of(&pieces, call));
+            let value: Value = serde_json::from_str(&channels(&out)["0.tool0"]).unwrap();
+            let note = value["note"].as_str().unwrap();
+            assert!(
+                note.starts_with("Here it is: [REDACTED:") && note.ends_with("]\nand that was it."),
+                "{note}"
+            );
+        }
+    }
+}
+
+#[test]
+fn ordinary_streams_keep_their_text_events_and_usage() {
+    let profile = with_detectors();
+    let text = "Sure! To list the files, run `ls -la ~/projects`.\n\n1. It prints names\u{2014}one per line.\n2. See https://example.org/docs/ls?x=1 for more.";
+    for size in [1, 4, 9] {
+        let chars: Vec<char> = text.chars().collect();
+        let pieces: Vec<String> = chars.chunks(size).map(|c| c.iter().collect()).collect();
+        let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+        let input = stream_of(&pieces, |p| json!({ "content": p }));
+        let out = mask_with(&profile, OPENAI, &input);
+        assert_eq!(channels(&out), channels(&input));
+        assert_eq!(out.matches("usage").count(), 1);
+        assert!(events(&out).len() <= events(&input).len() + 1);
+    }
 }

@@ -146,3 +146,36 @@ fn log_probabilities_pass_only_when_their_tokens_are_clean() {
         assert_eq!(out, b"{\"logprobs\":null}");
     }
 }
+
+#[test]
+fn signatures_and_binary_content_stay_intact_but_for_known_values() {
+    let token = ["ghp_", "0123456789abcdefghijklmnopqrstuvwx0123"].concat();
+    let aws = ["AKIA", "Z7Q2M4X6V3N5B2K7"].concat();
+    let profile = with_detectors();
+    let body = json!({"content": [{"type": "thinking", "thinking": "so", "signature": format!("Eq{aws}/{token}")}],
+        "data": [{"b64_json": aws, "embedding": token}], "encrypted_content": CANARY, "note": format!("is {aws} ok")});
+    let input = body.to_string();
+    let out = mask_with(&profile, BodyFormat::Json, &input);
+    let value: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(value["content"], body["content"]);
+    assert_eq!(value["data"], body["data"]);
+    assert_eq!(value["encrypted_content"], MASKED);
+    assert!(!value["note"].as_str().unwrap().contains(&aws), "{out}");
+}
+
+#[test]
+fn a_key_is_context_for_its_value() {
+    let value = ["qW7rT2yU", "9iO4pA6sD1fG"].concat();
+    let profile = with_detectors();
+    for input in [
+        json!({ "db_password": value }).to_string(),
+        json!({"arguments": json!({ "api_key": value }).to_string()}).to_string(),
+        json!({"secret": [value]}).to_string(),
+    ] {
+        let out = mask_with(&profile, BodyFormat::Json, &input);
+        assert!(!out.contains(&value), "{out}");
+        serde_json::from_str::<Value>(&out).unwrap();
+    }
+    let other = json!({ "title": value }).to_string();
+    assert_eq!(mask_with(&profile, BodyFormat::Json, &other), other);
+}

@@ -73,12 +73,38 @@ fn fragment() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Pieces that detectors begin or end at.
+fn secret_fragment() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(["AKIA", "Z7Q2M4X6V3N5B2K7"].concat()),
+        Just("AKIA".to_owned()),
+        Just("api_key\": \"".to_owned()),
+        Just("password=".to_owned()),
+        Just("-----BEGIN RSA PRIVATE KEY-----\\n".to_owned()),
+        Just("-----END RSA PRIVATE KEY-----".to_owned()),
+        "[A-Za-z0-9+/]{1,30}",
+        Just("https://user:".to_owned()),
+        Just("@host/".to_owned()),
+    ]
+}
+
+thread_local! {
+    static DETECTORS: Arc<Profile> = with_detectors();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn chunking_never_changes_output(parts in proptest::collection::vec(fragment(), 0..14)) {
         fuzz::body(&profile(), parts.concat().as_bytes());
+    }
+
+    #[test]
+    fn chunking_never_changes_output_with_detectors(
+        parts in proptest::collection::vec(prop_oneof![fragment(), secret_fragment()], 0..10),
+    ) {
+        DETECTORS.with(|profile| fuzz::body(profile, parts.concat().as_bytes()));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::fuzz::run;
 use super::*;
-use crate::{KnownValue, Profile};
+use crate::{Detectors, KnownValue, Profile};
 
 /// The value that must not leave; made up.
 pub(super) const CANARY: &str = "kwcanary-7Qx2Lm9Zt4Rv";
@@ -21,6 +21,13 @@ pub(super) fn profile_of(values: &[(&str, &str)]) -> Arc<Profile> {
     let known: Vec<KnownValue> =
         values.iter().map(|(label, value)| KnownValue::new(label, value.as_bytes()).unwrap()).collect();
     Arc::new(Profile::builder().known(known).build().unwrap())
+}
+
+/// The canary and every shipped detector of credentials.
+pub(super) fn with_detectors() -> Arc<Profile> {
+    let canary = KnownValue::new("canary", CANARY.as_bytes()).unwrap();
+    let builder = Profile::builder().known([canary]).detectors(Detectors::builtin(), &["credentials"]);
+    Arc::new(builder.build().unwrap())
 }
 
 /// The masked body, the same for every chunking that is tried.
