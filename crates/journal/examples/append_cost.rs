@@ -10,7 +10,7 @@ use keyward_core::principal::PrincipalRef;
 use keyward_core::seal::SealingKey;
 use keyward_core::{Operation, OperationClass, RequestId, Resource, SessionId, Timestamp, Verdict};
 use keyward_journal::record::{BodyFrames, BodyNote, DecisionRecord, End, Frame, Intent, Outcome};
-use keyward_journal::{Durability, Journal, Options, Record};
+use keyward_journal::{Durability, Journal, Options, Record, Recovery};
 use zeroize::Zeroizing;
 
 const RECORDS: u32 = 200_000;
@@ -45,21 +45,38 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 each(wall)
             )?;
             journal.close()?;
+            drop(journal);
+            let started = std::time::Instant::now();
+            let (journal, recovery) = open_again(dir.path())?;
+            let start = started.elapsed().as_secs_f64() * 1e3;
+            drop(journal);
+            let started = std::time::Instant::now();
+            keyward_journal::verify(dir.path(), &key()?)?;
+            let proof = started.elapsed().as_secs_f64();
+            writeln!(out, "    {} records: start {start:.1} ms, proof {proof:.2} s", recovery.records)?;
         }
     }
     Ok(())
 }
 
+fn key() -> Result<SealingKey, keyward_core::seal::SealError> {
+    SealingKey::new(Zeroizing::new([1; 32]))
+}
+
 fn open(dir: &std::path::Path) -> Result<Journal, Box<dyn std::error::Error>> {
+    Ok(open_again(dir)?.0)
+}
+
+fn open_again(dir: &std::path::Path) -> Result<(Journal, Recovery), Box<dyn std::error::Error>> {
     let options = Options {
         dir: dir.to_owned(),
-        key: SealingKey::new(Zeroizing::new([1; 32]))?,
+        key: key()?,
         durability: Durability::Written,
         segment_bytes_max: 64 << 20,
         min_free_bytes: 1 << 20,
         clock: || Timestamp::from_micros(1_700_000_000_000_000),
     };
-    Ok(Journal::open(options)?.0)
+    Ok(Journal::open(options)?)
 }
 
 /// User and system time of this process so far, from the kernel's clock ticks (10 ms).

@@ -129,9 +129,15 @@ impl Shared {
         }
     }
 
-    fn look_after(&self) -> Result<(), JournalError> {
+    /// What the thread does four times a second.
+    pub(crate) fn look_after(&self) -> Result<(), JournalError> {
+        let checkpoints_disturbed = {
+            let syncing = self.syncing.lock().map_err(|_| JournalError::Sealed(HALF_WAY.into()))?;
+            syncing.checkpoints.disturbed(syncing.end).unwrap_or(Some("hidden"))
+        };
         let size = {
             let mut writer = self.writer()?;
+            writer.checkpoints_disturbed = checkpoints_disturbed;
             writer.look_after();
             writer.tree.size()
         };

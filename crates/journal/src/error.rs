@@ -46,8 +46,8 @@ pub enum JournalError {
         /// The configured reserve.
         reserve: u64,
     },
-    /// The file being written was removed, replaced, cut or closed to this process by somebody else.
-    #[error("the journal's current file was {0} by another process")]
+    /// A file being written was removed, replaced, cut or closed to this process by somebody else.
+    #[error("a file of the journal was {0} by another process")]
     Disturbed(&'static str),
     /// One record is larger than [`crate::RECORD_BYTES_MAX`]; the caller must cut bodies into several.
     #[error("a record of {bytes} bytes is larger than the limit of {limit}")]

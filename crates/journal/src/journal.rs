@@ -172,6 +172,7 @@ impl Journal {
             tree: good.tree,
             open: good.open,
             condition: Condition::Well,
+            checkpoints_disturbed: None,
             unsynced: Vec::new(),
             new_names: false,
             buffer: Vec::new(),

@@ -49,6 +49,8 @@ pub(crate) struct Writer {
     pub(crate) tree: Tree,
     pub(crate) open: HashMap<RequestId, Unfinished>,
     pub(crate) condition: Condition,
+    /// What somebody else did to the file with the checkpoints, as last looked at.
+    pub(crate) checkpoints_disturbed: Option<&'static str>,
     /// Files of segments before the current one that were not synced yet.
     pub(crate) unsynced: Vec<Arc<Disk>>,
     /// Names were made in the directory since it was last synced.
@@ -90,7 +92,7 @@ impl Writer {
     pub(crate) fn look_after(&mut self) {
         match self.condition {
             Condition::Well => {
-                if let Err(error) = self.segment.watch().and_then(|()| self.check_space()) {
+                if let Err(error) = self.segment.watch().and_then(|()| self.check_around()) {
                     self.ail(&error);
                 }
             }
@@ -134,7 +136,7 @@ impl Writer {
         };
         let at = (self.clock)();
         let about = Record::Resumed(Resumed { at, since: *since, refused: *refused, reason: reason.clone() });
-        let result = self.segment.mend().and_then(|()| self.check_space()).and_then(|()| self.put(&about));
+        let result = self.segment.mend().and_then(|()| self.check_around()).and_then(|()| self.put(&about));
         match result {
             Ok(_) => {
                 tracing::info!("the journal can be written again");
@@ -148,7 +150,11 @@ impl Writer {
         }
     }
 
-    fn check_space(&self) -> Result<(), JournalError> {
+    /// Looks at what is needed beside the segment: the checkpoints, and space.
+    fn check_around(&self) -> Result<(), JournalError> {
+        if let Some(how) = self.checkpoints_disturbed {
+            return Err(JournalError::Disturbed(how));
+        }
         let free = disk::free_bytes(&self.dir).doing("look at the free space")?;
         if free < self.min_free_bytes {
             return Err(JournalError::Full { free, reserve: self.min_free_bytes });

@@ -62,7 +62,7 @@ fn records(dir: &Path) -> Vec<Record> {
 
 /// Lets the journal's thread do what it does four times a second.
 fn look_after(journal: &Journal) {
-    journal.handle.shared.writer().unwrap().look_after();
+    journal.handle.shared.look_after().unwrap();
 }
 
 #[test]
@@ -214,6 +214,24 @@ fn what_others_do_to_the_file_is_noticed() {
         assert!(error.contains(how), "{how}: {error}");
         assert!(matches!(journal.append(&note("no")), Err(JournalError::Disturbed(found)) if found == how));
     }
+}
+
+#[test]
+fn what_others_do_to_the_checkpoints_is_noticed() {
+    let dir = TempDir::new().unwrap();
+    let journal = open(dir.path(), &Faults::default());
+    journal.append(&note("before")).unwrap();
+    journal.checkpoint().unwrap();
+    let (here, away) = (dir.path().join(CHECKPOINTS), dir.path().join("away"));
+    std::fs::rename(&here, &away).unwrap();
+    look_after(&journal);
+    journal.healthy().unwrap_err();
+    assert!(matches!(journal.append(&note("no")), Err(JournalError::Disturbed("removed"))));
+    std::fs::rename(&away, &here).unwrap();
+    look_after(&journal);
+    journal.append(&note("after")).unwrap();
+    journal.close().unwrap();
+    assert_eq!(verify(dir.path(), &key()).unwrap().records, 3);
 }
 
 #[test]
