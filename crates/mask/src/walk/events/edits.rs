@@ -25,6 +25,10 @@ impl Edits {
         self.used == 0
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.used
+    }
+
     fn current(&self) -> &[Edit] {
         self.list.get(..self.used).unwrap_or_default()
     }

@@ -226,6 +226,11 @@ impl Event {
         self.tools.iter().rev().find(|t| (t.0, t.1) == (choice, position)).map_or(position, |t| t.2)
     }
 
+    /// Whether the event finishes any choice.
+    pub(super) fn any_finished(&self) -> bool {
+        self.choices.iter().any(|c| c.finished)
+    }
+
     /// Whether the choice of this index is finished by this event.
     pub(super) fn choice_finished(&self, index: u64) -> bool {
         self.choices.iter().any(|c| c.finished && c.index.unwrap_or(c.position) == index)

@@ -21,6 +21,7 @@ mod channel;
 mod edits;
 mod event;
 mod recent;
+mod template;
 mod write;
 
 use std::ops::Range;
@@ -37,11 +38,12 @@ use super::splice::FINDINGS_MAX;
 use super::strand::{Start, Strand};
 use super::{Dialect, MaskError, logprobs};
 use crate::profile::Profile;
-use channel::{Channels, Ends, Key};
+use channel::{Channel, Channels, Ends, Key};
 use edits::Edits;
 use event::{Event, Field, Treatment, Unread};
 use recent::Recent;
-use write::{write_data, write_event};
+use template::Template;
+use write::write_event;
 
 /// Masks an event stream.
 pub(super) struct Events {
@@ -68,6 +70,7 @@ struct Frames {
     /// Texts that are not inside JSON.
     plain: Strand,
     recent: Recent,
+    template: Template,
     slots: Vec<Slot>,
     /// Edits of the data.
     edits: Edits,
@@ -92,6 +95,7 @@ impl Events {
             channels: Channels::default(),
             event: Event::default(),
             recent: Recent::default(),
+            template: Template::default(),
             slots: Vec::new(),
             edits: Edits::default(),
             line_edits: Edits::default(),
@@ -229,6 +233,9 @@ impl Frames {
         out: &mut Vec<u8>,
     ) -> Result<(), MaskError> {
         event.clear();
+        if !last && let Some((key, content)) = self.template.find(name, data) {
+            return self.same_event(event, key, content, data, name);
+        }
         let trimmed = data.trim_ascii();
         let mut ends = Ends::None;
         let json = matches!(trimmed.first(), Some(b'{' | b'['));
@@ -241,6 +248,7 @@ impl Frames {
                 self.field(event, field, data, kind)?;
             }
             ends = Ends::of(event, kind);
+            self.learn(event, ends, data, name);
         } else if any && !json && self.dialect == Dialect::Generic {
             self.piece(Key::plain(name), 0..data.len(), data)?;
         } else if any {
@@ -265,6 +273,36 @@ impl Frames {
         }
         self.edits.sort();
         Ok(())
+    }
+
+    /// An event that differs from the template in its piece alone.
+    fn same_event(
+        &mut self,
+        event: &mut Event,
+        key: Key,
+        content: Range<usize>,
+        data: &[u8],
+        name: &[u8],
+    ) -> Result<(), MaskError> {
+        self.piece(key, content.clone(), data.get(content).unwrap_or_default())?;
+        let held = |c: &Channel| c.key == key && c.shape.is_none() && !c.strand.is_idle();
+        if self.channels.list.iter().any(held) && read(event, data)? {
+            let name = if self.line_edits.is_empty() { name } else { &[] };
+            self.shape_channels(event, data, name);
+        }
+        Ok(())
+    }
+
+    /// Makes an event the template where its piece is all that matters in it.
+    fn learn(&mut self, event: &Event, ends: Ends, data: &[u8], name: &[u8]) {
+        if let [Slot { channel, content, edit }] = self.slots.as_slice()
+            && self.edits.len() == usize::from(edit.is_some())
+            && event.logprobs.is_empty()
+            && ends == Ends::Choices
+            && !event.any_finished()
+        {
+            self.template.learn(*channel, name, data, content);
+        }
     }
 
     fn field(&mut self, event: &Event, field: &Field, data: &[u8], kind: &[u8]) -> Result<(), MaskError> {
@@ -381,42 +419,6 @@ impl Frames {
                 channel.shape = Some(channel::shape(channel.key, event, data, &self.edits, name));
             }
         }
-    }
-
-    /// Writes a frame as edited.
-    fn write(
-        &self,
-        frame: &[u8],
-        lines: &[Line],
-        one: bool,
-        data: &[u8],
-        is_data: impl Fn(&Line) -> bool,
-        out: &mut Vec<u8>,
-    ) {
-        if self.edits.is_empty() {
-            return self.line_edits.write(frame, out);
-        }
-        let mut text = Vec::with_capacity(data.len() + 64);
-        self.edits.write(data, &mut text);
-        let mut at = 0;
-        let mut written = false;
-        for line in lines.iter().filter(|l| is_data(l)) {
-            if written {
-                self.line_edits.write_range(frame, at..line.name.start, out);
-                at = line.end;
-                continue;
-            }
-            self.line_edits.write_range(frame, at..line.value.start, out);
-            write_data(&text, self.crlf, out);
-            // All data lines are in it; of the others nothing is left.
-            written = true;
-            at = line.value.end;
-            if !one {
-                out.extend_from_slice(frame.get(line.value.end..line.end).unwrap_or_default());
-                at = line.end;
-            }
-        }
-        self.line_edits.write_range(frame, at..frame.len(), out);
     }
 
     fn collect(&mut self, findings: &mut Vec<Finding>) {
