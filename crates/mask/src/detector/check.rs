@@ -14,6 +14,8 @@ pub(crate) struct Matched<'a> {
     pub(crate) name: &'a [u8],
     /// What would be masked.
     pub(crate) secret: &'a [u8],
+    /// It stands between two quotation marks of one kind.
+    pub(crate) quoted: bool,
 }
 
 /// How hard to look for signs that a value only stands for one.
@@ -35,7 +37,7 @@ impl CheckEntry {
                 secret.iter().any(u8::is_ascii_digit) && secret.iter().any(u8::is_ascii_alphabetic)
             }
             Self::Random => looks_random(secret),
-            Self::Password => looks_like_password(secret),
+            Self::Password => looks_like_password(secret, matched.quoted),
             Self::Assigned => names_a_credential(matched.name),
             Self::JwtHeader => is_jwt_header(secret),
             Self::BasicPair => is_basic_pair(secret),
@@ -66,7 +68,7 @@ pub(crate) fn is_placeholder(value: &[u8], suspicion: Suspicion) -> bool {
         return false;
     }
     let references =
-        ["${", "{{", "$(", "<%", "%(", "#{", "process.env", "environ", "getenv", "secrets.", "vault:"];
+        ["${", "{{", "$(", "<%", "%(", "#{", "process.env", "environ", "getenv", "secrets.", "vault:", "$env:", "enc["];
     let words = [
         "changeme",
         "change_me",
@@ -302,7 +304,7 @@ const NOT_PASSWORDS: &[&str] = &[
 ];
 
 /// Whether a value behind `password=` could be one. Values that are plain words pass as words.
-fn looks_like_password(value: &[u8]) -> bool {
+fn looks_like_password(value: &[u8], quoted: bool) -> bool {
     let shape = Shape::of(value);
     let lower = value.to_ascii_lowercase();
     if shape.len < 5 || shape.entropy < 1.8 || NOT_PASSWORDS.iter().any(|word| lower == word.as_bytes()) {
@@ -316,7 +318,8 @@ fn looks_like_password(value: &[u8]) -> bool {
     let joined = value.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'-' | b'.'));
     if joined {
         // Letters only: words and identifiers are more likely than a password.
-        return looks_random(value) || shape.pairs >= 7 && shape.natural < 60;
+        let word = shape.lower == shape.len && shape.len >= 6 && quoted;
+        return word || looks_random(value) || shape.pairs >= 7 && shape.natural < 60;
     }
     shape.letters() > 0 || shape.digits >= 5 && shape.other > 0
 }
@@ -392,12 +395,13 @@ mod tests {
     #[test]
     fn passwords_are_told_from_code() {
         for value in ["hunter2!", "Tr0ub4dor&3", "p@ssw0rd1", "q7Gh2LmX9p"] {
-            assert!(looks_like_password(value.as_bytes()), "{value}");
+            assert!(looks_like_password(value.as_bytes(), false), "{value}");
         }
         for value in
             ["string", "config.password", "getPassword()", "required", "user_password", "/etc/passwd"]
         {
-            assert!(!looks_like_password(value.as_bytes()), "{value}");
+            assert!(!looks_like_password(value.as_bytes(), false), "{value}");
         }
+        assert!(looks_like_password(b"sunflower", true) && !looks_like_password(b"sunflower", false));
     }
 }

@@ -24,7 +24,7 @@ const DETECTORS_MAX: usize = 10_000;
 const ASSIGN: &str = concat!(
     r"[A-Za-z0-9_.\-]*",
     r#"(?:\\*["'`\])]){0,2}"#,
-    r"[ \t]*(?:=>|:=|={1,3}|:{1,2}|,|>)[ \t]*",
+    r"(?:[ \t]*:?[ \t]*[Ss]tr(?:ing)?)?[ \t]*(?:=>|:=|!?={1,3}|:{1,2}|,|>|-[ \t])[ \t]*",
     r#"(?:\\*["'`]){0,2}"#
 );
 /// Between a service's name and its key: anything on the line, then what can stand before a value. How far apart they

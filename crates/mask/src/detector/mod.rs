@@ -254,7 +254,12 @@ impl Detector {
         if self.allow.iter().any(|a| a == secret) || is_placeholder(secret, suspicion) {
             return None;
         }
-        let matched = Matched { name: name_around(text, literal), secret };
+        // Nothing behind the match is looked at but the byte that closed it: the answer must not depend on how much of
+        // the text is there already.
+        let name = name_around(text.get(..end).unwrap_or_default(), literal);
+        let opening = span.0.checked_sub(1).and_then(|at| text.get(at)).filter(|b| b"\"'`".contains(b));
+        let quoted = opening.is_some() && opening == text.get(span.1);
+        let matched = Matched { name, secret, quoted };
         self.checks.iter().all(|check| check.holds(matched)).then_some(span)
     }
 
@@ -274,7 +279,8 @@ impl Detector {
 fn is_edge(back: &[u8]) -> bool {
     let Some(last) = back.last() else { return true };
     if !last.is_ascii_alphanumeric() {
-        return true;
+        // `+` is a byte of base64; no key stands behind one.
+        return *last != b'+';
     }
     let hex = |from_end: usize| {
         back.len() >= from_end && back.iter().rev().take(from_end - 1).all(u8::is_ascii_hexdigit)

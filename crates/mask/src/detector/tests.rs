@@ -29,7 +29,7 @@ fn only(id: &str) -> Arc<Profile> {
 
 #[test]
 fn there_are_enough() {
-    assert!(Detectors::builtin().iter().filter(|d| d.group() == "credentials").count() >= 120);
+    assert!(Detectors::builtin().iter().filter(|d| d.group() == "credentials").count() >= 160);
 }
 
 #[test]

@@ -45,7 +45,10 @@ pub(crate) struct KnownMatcher {
     pairs: Vec<u64>,
     filter: Vec<u64>,
     shift: u32,
+    /// Grams by their hash; `buckets` says where those begin whose hash begins with a number.
     grams: Zeroizing<Vec<u32>>,
+    buckets: Vec<usize>,
+    bucket_shift: u32,
     /// Beside `grams`: the form and the gram's offset in it.
     places: Vec<(u32, u32)>,
     wraps_any: bool,
@@ -86,7 +89,7 @@ impl KnownMatcher {
                 }
             }
         }
-        places.sort_unstable();
+        places.sort_unstable_by_key(|(gram, form, offset)| (hash(*gram), *form, *offset));
         places.dedup();
         let bits = (places.len() * 32).next_power_of_two().trailing_zeros().clamp(16, 24);
         let mut filter = vec![0u64; 1 << (bits - 6)];
@@ -94,6 +97,12 @@ impl KnownMatcher {
         for (gram, ..) in &places {
             set(&mut filter, hash(*gram) >> shift);
         }
+        let bucket_bits = places.len().next_power_of_two().trailing_zeros().clamp(1, 20);
+        let bucket_shift = 32 - bucket_bits;
+        let starts = (0u32..=1 << bucket_bits)
+            .map(|bucket| places.partition_point(|(gram, ..)| hash(*gram) >> bucket_shift < bucket));
+        self.buckets = starts.collect();
+        self.bucket_shift = bucket_shift;
         let mut ordered: Vec<u32> = (0u32..).take(self.forms.len()).collect();
         ordered.sort_unstable_by(|a, b| self.head(*a).cmp(self.head(*b)));
         self.wraps_any = self.forms.iter().any(|f| f.wraps);
@@ -150,7 +159,7 @@ impl KnownMatcher {
                 u32::from_le_bytes([block[15], block[16], block[17], block[18]]),
             ];
             if samples.iter().any(|gram| self.maybe(*gram)) {
-                for (n, gram) in samples.iter().enumerate() {
+                for (n, gram) in samples.iter().enumerate().filter(|(_, gram)| self.maybe(**gram)) {
                     self.confirm(text, at + n * STRIDE, *gram, hits);
                 }
             }
@@ -173,9 +182,11 @@ impl KnownMatcher {
 
     #[cold]
     fn confirm(&self, text: &[u8], at: usize, gram: u32, hits: &mut Vec<KnownHit>) {
-        let first = self.grams.partition_point(|g| *g < gram);
-        let same = self.grams.iter().skip(first).take_while(|g| **g == gram).count();
-        for (form, offset) in self.places.iter().skip(first).take(same) {
+        let bucket = (hash(gram) >> self.bucket_shift) as usize;
+        let (Some(from), Some(to)) = (self.buckets.get(bucket), self.buckets.get(bucket + 1)) else { return };
+        let grams = self.grams.get(*from..*to).unwrap_or_default();
+        let places = self.places.get(*from..*to).unwrap_or_default();
+        for (_, (form, offset)) in grams.iter().zip(places).filter(|(known, _)| **known == gram) {
             let Some(span) = self.span(text, at, *form, *offset as usize) else { continue };
             hits.push(KnownHit { start: span.0, end: span.1, form: *form });
         }
