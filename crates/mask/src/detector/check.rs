@@ -67,8 +67,21 @@ pub(crate) fn is_placeholder(value: &[u8], suspicion: Suspicion) -> bool {
     if suspicion == Suspicion::Low {
         return false;
     }
-    let references =
-        ["${", "{{", "$(", "<%", "%(", "#{", "process.env", "environ", "getenv", "secrets.", "vault:", "$env:", "enc["];
+    let references = [
+        "${",
+        "{{",
+        "$(",
+        "<%",
+        "%(",
+        "#{",
+        "process.env",
+        "environ",
+        "getenv",
+        "secrets.",
+        "vault:",
+        "$env:",
+        "enc[",
+    ];
     let words = [
         "changeme",
         "change_me",
