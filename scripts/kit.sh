@@ -18,20 +18,15 @@ command -v python3 >/dev/null || apt_install python3 python3-venv
 command -v node >/dev/null || apt_install nodejs npm
 mkdir -p "$KIT"
 
-requirements=$here/tests/e2e/requirements.txt
+wanted=$(cat "$here"/tests/e2e/requirements*.txt)
 stamp=$KIT/requirements.installed
-if ! cmp -s "$requirements" "$stamp"; then
-    say "installing the Python packages of tests/e2e/requirements.txt into $KIT/venv (pip)"
+if [ "$wanted" != "$(cat "$stamp" 2>/dev/null)" ]; then
+    say "installing the Python packages of tests/e2e/requirements*.txt into $KIT/venv (pip)"
     [ -x "$KIT/venv/bin/python" ] || python3 -m venv "$KIT/venv"
-    "$KIT/venv/bin/pip" install --quiet --disable-pip-version-check -r "$requirements"
-    cp "$requirements" "$stamp"
+    pip() { "$KIT/venv/bin/pip" install --quiet --disable-pip-version-check "$@"; }
+    pip -r "$here/tests/e2e/requirements.txt"
+    pip --no-deps -r "$here/tests/e2e/requirements-nodeps.txt"
+    printf '%s\n' "$wanted" >"$stamp"
 fi
 
-if [ -f "$here/tests/oidc/package-lock.json" ]; then
-    lock=$here/tests/oidc/package-lock.json
-    if ! cmp -s "$lock" "$KIT/oidc.installed" || [ ! -d "$here/tests/oidc/node_modules" ]; then
-        say "installing oidc-provider into tests/oidc/node_modules (npm)"
-        (cd "$here/tests/oidc" && npm ci --ignore-scripts --no-audit --no-fund --silent)
-        cp "$lock" "$KIT/oidc.installed"
-    fi
-fi
+"$here/tests/oidc/install.sh" >&2

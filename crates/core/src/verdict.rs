@@ -1,5 +1,6 @@
 //! What policy answers: a verdict, the rule behind it, and obligations beside it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +69,14 @@ impl ApprovalRule {
         self.min = self.min.max(other.min);
         self.ttl = self.ttl.min(other.ttl);
         self
+    }
+}
+
+impl fmt::Display for ApprovalRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (people, plural) = (self.min, if self.min == 1 { "person" } else { "people" });
+        write!(f, "{people} {plural} of {}", self.approvers.join(", "))?;
+        self.and.iter().try_for_each(|list| write!(f, " who also is of {}", list.join(", ")))
     }
 }
 

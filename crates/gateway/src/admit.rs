@@ -60,6 +60,11 @@ impl Permit {
         &self.call.operation
     }
 
+    /// What it permits, as it may be recorded.
+    pub fn shown(&self) -> &Arc<Operation> {
+        &self.call.shown
+    }
+
     /// The request's method.
     pub fn method(&self) -> &Method {
         &self.call.method
@@ -104,9 +109,9 @@ impl Session {
                 obligations: decision,
                 approved: None,
             }))),
-            Verdict::Block => Err(blocked(&decision).judged(call.operation, record)),
+            Verdict::Block => Err(blocked(&decision).judged(call.shown, record)),
             Verdict::Approve => {
-                let operation = Arc::clone(&call.operation);
+                let operation = Arc::clone(&call.shown);
                 let judged = record.clone();
                 self.ask(call, decision, record).await.map_err(|refusal| refusal.judged(operation, judged))
             }

@@ -24,7 +24,7 @@ pub enum BodyError {
     #[error("the body is longer than {0} bytes")]
     TooLarge(u64),
     /// Nothing came for too long.
-    #[error("no byte of the body came for {} s", BODY_SILENCE_MAX.as_secs())]
+    #[error("no byte of the body came for too long")]
     Silent,
     /// It could not be masked, so the rest is withheld.
     #[error("the body could not be masked: the rest is withheld")]

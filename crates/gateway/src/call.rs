@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method};
 use hyper::body::Incoming;
 use keyward_core::Operation;
+use keyward_mask::mask_bytes;
 
 use crate::body::{BodyError, read_to_end};
 use crate::refusal::{Refusal, RefusalKind};
@@ -22,6 +23,8 @@ pub struct Call {
     pub headers: HeaderMap,
     /// What it does.
     pub operation: Arc<Operation>,
+    /// The same for records and people: path and query masked.
+    pub shown: Arc<Operation>,
     /// Its body.
     pub body: CallBody,
 }
@@ -61,7 +64,26 @@ impl Session {
         let mut operation = understand(kind, parts.method.as_str(), &path, &query, &parts.headers, bytes)
             .map_err(not_understood)?;
         operation.body_bytes = bytes.map(|b| b.len() as u64).or(declared);
-        Ok(Call { method: parts.method, headers: parts.headers, operation: Arc::new(operation), body })
+        let operation = Arc::new(operation);
+        let shown = self.shown(&operation)?;
+        Ok(Call { method: parts.method, headers: parts.headers, operation, shown, body })
+    }
+
+    /// The operation as it may be recorded and shown: a path or a query may hold a credential (a webhook's token).
+    fn shown(&self, operation: &Arc<Operation>) -> Result<Arc<Operation>, Refusal> {
+        let Some(mask) = self.request_mask(None)? else { return Ok(Arc::clone(operation)) };
+        let masked = |text: &str| {
+            let masked = mask_bytes(&mask, text.as_bytes());
+            (!masked.findings.is_empty()).then(|| String::from_utf8_lossy(&masked.bytes).into_owned())
+        };
+        let (path, query) = (masked(&operation.path), masked(&operation.query));
+        if path.is_none() && query.is_none() {
+            return Ok(Arc::clone(operation));
+        }
+        let mut shown = (**operation).clone();
+        shown.path = path.unwrap_or(shown.path);
+        shown.query = query.unwrap_or(shown.query);
+        Ok(Arc::new(shown))
     }
 
     /// Reads a body to its end, within what is inspected.

@@ -31,8 +31,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Concurrent streams of one HTTP/2 connection.
 const STREAMS_MAX: u32 = 256;
-/// All headers of one request together, in bytes.
-const HEADER_BYTES_MAX: u32 = 64 * 1024;
+/// hyper needs this much room to read into.
+const READ_BYTES_MIN: usize = 8 * 1024;
 /// Streams of one connection that its peer may reset before they were answered.
 const RESETS_MAX: usize = 64;
 
@@ -102,6 +102,7 @@ fn http_server(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
         .max_headers(limits.headers_max)
+        .max_buf_size(usize::try_from(limits.header_bytes_max).unwrap_or(usize::MAX).max(READ_BYTES_MIN))
         .half_close(false)
         .keep_alive(true);
     builder
@@ -110,7 +111,7 @@ fn http_server(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .keep_alive_timeout(Duration::from_secs(20))
         .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size(HEADER_BYTES_MAX)
+        .max_header_list_size(limits.header_bytes_max)
         .max_pending_accept_reset_streams(RESETS_MAX)
         .max_local_error_reset_streams(Some(RESETS_MAX))
         .initial_stream_window_size(256 * 1024)

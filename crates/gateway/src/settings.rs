@@ -44,6 +44,8 @@ pub struct ConnectionSettings {
     pub ca_pem: Option<Vec<u8>>,
     /// Longest time to the head of the upstream's answer.
     pub header_timeout: Duration,
+    /// Longest silence of the upstream within a response body.
+    pub idle_timeout: Duration,
     /// Longest request body in bytes.
     pub request_body_bytes_max: u64,
 }
@@ -109,6 +111,8 @@ pub struct Limits {
     pub inspect_body_bytes_max: u64,
     /// Most headers of one request.
     pub headers_max: usize,
+    /// Longest head of a request, in bytes.
+    pub header_bytes_max: u32,
     /// Longest time from the first byte of a request's head to its last.
     pub head_timeout: Duration,
     /// Connections open at once.
@@ -120,6 +124,7 @@ impl Default for Limits {
         Self {
             inspect_body_bytes_max: 8 * 1024 * 1024,
             headers_max: 100,
+            header_bytes_max: 64 * 1024,
             head_timeout: Duration::from_secs(15),
             connections_max: 20_000,
         }

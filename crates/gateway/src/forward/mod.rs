@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Request, Response, Version};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use keyward_core::RequestDigest;
 use keyward_journal::record::{BodyNote, End, Frame, Intent, SecretUse};
@@ -49,13 +49,43 @@ pub struct Sent {
     pub note: Option<RunningNote>,
 }
 
-/// Records the intent, uses up the approval, takes the caller's credential off, sets ours, and sends.
+/// Records the intent, uses up the approval, takes the caller's credential off, sets ours, and sends. When the upstream
+/// refuses a credential that has a newer version by now, the call is sent once more with that one.
 pub async fn forward(
     session: &Session,
     mut permit: Box<Permit>,
     lease: Option<Arc<Lease>>,
 ) -> Result<Sent, Refusal> {
     let (headers, body) = permit.take_request();
+    // Only what is here whole can be sent twice, and only what needs no approval may be.
+    let again = match (&body, permit.approved()) {
+        (CallBody::Whole(bytes), None) if lease.is_some() => Some((headers.clone(), bytes.clone())),
+        _ => None,
+    };
+    let mut sent = send(session, permit, lease, headers, body).await?;
+    let Some((headers, bytes)) = again.filter(|_| sent.response.status() == StatusCode::UNAUTHORIZED) else {
+        return Ok(sent);
+    };
+    let Some(newer) = newer_lease(session, sent.lease.as_deref()).await else { return Ok(sent) };
+    sent.recorder
+        .end(End::UpstreamError, Some("refused by the upstream; a newer version is used".to_owned()))?;
+    send(session, sent.permit, Some(newer), headers, CallBody::Whole(bytes)).await
+}
+
+/// The credential read anew, when it is another version than the one that was refused.
+async fn newer_lease(session: &Session, refused: Option<&Lease>) -> Option<Arc<Lease>> {
+    let refused = refused?;
+    let renewed = session.gateway.shared.secrets.renew(&refused.reference, &refused.version).await.ok()?;
+    (renewed.version != refused.version).then_some(renewed)
+}
+
+async fn send(
+    session: &Session,
+    permit: Box<Permit>,
+    lease: Option<Arc<Lease>>,
+    headers: HeaderMap,
+    body: CallBody,
+) -> Result<Sent, Refusal> {
     let intent = intent(session, &permit, lease.as_ref(), &headers, &body)?;
     let request = upstream_request(session, &permit, lease.as_deref(), headers)?;
 
@@ -209,7 +239,7 @@ fn intent(
         principal: principal.reference(),
         acting_for: principal.acting_for.clone(),
         connection: Arc::clone(&session.target.settings.connection.name),
-        operation: Arc::clone(permit.operation()),
+        operation: Arc::clone(permit.shown()),
         decision: permit.decision().clone(),
         approval: permit.approved().map(|approved| approved.id),
         secret: lease.map(|lease| SecretUse {

@@ -33,7 +33,7 @@ use crate::session::Session;
 
 /// How much of a body an approver is shown, in bytes.
 const SUMMARY_BODY_BYTES_MAX: usize = 128 * 1024;
-/// Headers that change what a request does, and so are part of what is approved.
+/// Headers that change what a request does, and so are part of what is approved, beside those that a rule reads.
 const DIGESTED_HEADERS: [&str; 5] =
     ["content-type", "openai-organization", "openai-project", "anthropic-version", "anthropic-beta"];
 
@@ -88,7 +88,12 @@ impl Session {
     }
 
     fn digest(&self, call: &Call) -> RequestDigest {
-        let headers: Vec<(&str, &[u8])> = DIGESTED_HEADERS
+        // What changes the meaning of a request, and what a rule reads: each once, in a fixed order.
+        let mut names: Vec<&str> =
+            DIGESTED_HEADERS.into_iter().chain(self.gateway.policy.headers_read()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let headers: Vec<(&str, &[u8])> = names
             .iter()
             .flat_map(|name| call.headers.get_all(*name).iter().map(|value| (*name, value.as_bytes())))
             .collect();
@@ -113,7 +118,7 @@ impl Session {
             binding,
             principal: (*self.verified.principal).clone(),
             connection: self.target.settings.connection.name.to_string(),
-            operation: (*call.operation).clone(),
+            operation: (*call.shown).clone(),
             rule: decision.rule.as_deref().unwrap_or("").to_owned(),
             reason: decision.reason.as_deref().unwrap_or("").to_owned(),
             approval,
@@ -187,7 +192,7 @@ impl Session {
 
     fn pending(&self, held: &Held) -> Refusal {
         let id = held.id();
-        let who = held.watched.approval.approval.approvers.join(", ");
+        let who = held.watched.approval.approval.to_string();
         let rule = &held.watched.approval.rule;
         let text = format!(
             "Waiting for approval {id} by {who} (rule \"{rule}\"); send the same call again to go on waiting. {}",

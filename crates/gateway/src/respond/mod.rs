@@ -63,6 +63,7 @@ pub fn respond(session: &Session, sent: Sent) -> Result<Response<Body>, Refusal>
         copy,
         in_flight: session.in_flight.clone(),
         error_status: parts.status.is_client_error() || parts.status.is_server_error(),
+        silence: reply::Silence::new(session.target.settings.idle_timeout),
     };
     finish(session, parts, reply, permit.method())
 }

@@ -7,6 +7,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -16,6 +17,7 @@ use keyward_core::Place;
 use keyward_journal::record::End;
 use keyward_mask::Profile;
 use keyward_mask::walk::BodyMasker;
+use tokio::time::Sleep;
 
 use super::decode::{Decoder, Failed};
 use crate::body::BodyError;
@@ -42,6 +44,31 @@ pub struct Reply {
     pub(super) in_flight: InFlight,
     /// The upstream answered with an error status.
     pub(super) error_status: bool,
+    /// Ends a body whose upstream is silent for too long.
+    pub(super) silence: Silence,
+}
+
+/// Watches how long an upstream is silent. Armed only while nothing is there to read, so that a busy stream costs no timer.
+pub(super) struct Silence {
+    limit: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Silence {
+    pub(super) const fn new(limit: Duration) -> Self {
+        Self { limit, timer: None }
+    }
+
+    /// Something came.
+    fn broken(&mut self) {
+        self.timer = None;
+    }
+
+    /// Ready when the silence is too long.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let limit = self.limit;
+        self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit))).as_mut().poll(cx)
+    }
 }
 
 /// Where a body is.
@@ -209,7 +236,12 @@ impl Reply {
             if !first.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(std::mem::take(first)))));
             }
-            let data = match ready!(Pin::new(upstream).poll_frame(cx)) {
+            let Poll::Ready(frame) = Pin::new(upstream).poll_frame(cx) else {
+                ready!(self.silence.poll(cx));
+                return Poll::Ready(Some(Err(self.fail(End::UpstreamTimeout, BodyError::Silent))));
+            };
+            self.silence.broken();
+            let data = match frame {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => data,
                     Err(frame) => {

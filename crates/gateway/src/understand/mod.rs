@@ -42,11 +42,6 @@ pub enum BodyNeed {
     Whole,
 }
 
-/// Whether the verdict needs the body of a request whose headers are not at hand.
-pub fn needs_body(kind: ConnectionKind, method: &Method, path: &str) -> BodyNeed {
-    body_need(kind, method, path, &HeaderMap::new())
-}
-
 /// Whether the verdict needs the body.
 pub fn body_need(kind: ConnectionKind, method: &Method, path: &str, headers: &HeaderMap) -> BodyNeed {
     let Ok(path) = Path::read(path) else { return BodyNeed::None };
