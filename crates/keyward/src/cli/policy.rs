@@ -1,0 +1,134 @@
+//! `keyward policy`: check and test policy documents, without a gateway.
+
+use std::path::Path;
+
+use clap::Subcommand;
+use keyward_core::policy::{BASE_NAME, PolicySet};
+use serde::Serialize;
+
+use super::Session;
+use crate::config::policies::{Document, compile, document};
+use crate::config::problem::render;
+use crate::exit::{Exit, Failure};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Check documents: every mistake with file, line, column and remedy
+    #[command(after_help = "Examples:
+  keyward policy validate policies/own.yaml
+  keyward policy validate                      the documents of the configuration, together")]
+    Validate {
+        /// Files, or builtin:base; without any, those of the configuration
+        files: Vec<String>,
+    },
+    /// Run the tests that stand in documents; ends with 14 when one fails
+    #[command(after_help = "Examples:
+  keyward policy test policies/own.yaml builtin:base
+  keyward policy test -o json                  the documents of the configuration, for programs")]
+    Test {
+        /// Files, or builtin:base; without any, those of the configuration
+        files: Vec<String>,
+    },
+}
+
+#[derive(Serialize)]
+struct Validation<'a> {
+    valid: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+    documents: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Test {
+    file: String,
+    line: u64,
+    name: String,
+    passed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
+}
+
+pub(super) fn run(command: PolicyCommand, session: &Session) -> Result<(), Failure> {
+    match command {
+        PolicyCommand::Validate { files } => {
+            let documents = documents(&files, session)?;
+            let set = compiled(&documents, session)?;
+            let names: Vec<&str> = documents.iter().map(|document| document.source.name.as_str()).collect();
+            let version = set.version();
+            session.output.object(
+                &Validation { valid: true, version: Some(version.as_ref()), documents: names.clone() },
+                || format!("valid: {} (policy version {})\n", names.join(", "), short(version)),
+            )
+        }
+        PolicyCommand::Test { files } => {
+            let documents = documents(&files, session)?;
+            test(&compiled(&documents, session)?, session)
+        }
+    }
+}
+
+fn short(version: &str) -> &str {
+    version.get(..12).unwrap_or(version)
+}
+
+fn test(set: &PolicySet, session: &Session) -> Result<(), Failure> {
+    let tests: Vec<Test> = set
+        .run_tests()
+        .into_iter()
+        .map(|result| Test {
+            passed: result.passed(),
+            file: result.file,
+            line: result.line,
+            name: result.name,
+            failure: result.failure,
+        })
+        .collect();
+    if tests.is_empty() {
+        return Err(Failure::error("there is no test in these documents", "add a `tests:` section"));
+    }
+    session.output.rows(&tests, &["RESULT", "TEST", "PLACE", "DIFFERENCE"], |test| {
+        let result = if test.passed { "ok" } else { "FAILED" };
+        let difference = test.failure.clone().unwrap_or_default();
+        vec![result.to_owned(), test.name.clone(), format!("{}:{}", test.file, test.line), difference]
+    })?;
+    let failed = tests.iter().filter(|test| !test.passed).count();
+    if failed > 0 {
+        let message = format!("{failed} of {} policy tests failed", tests.len());
+        return Err(Failure::new(Exit::PolicyTestFailed, message, ""));
+    }
+    Ok(())
+}
+
+/// The documents that were named, relative to the working directory, or those of the configuration.
+fn documents(files: &[String], session: &Session) -> Result<Vec<Document>, Failure> {
+    if files.is_empty() {
+        if session.config.is_none() && session.config_file().is_err() {
+            return Err(Failure::usage(
+                "no document was named, and there is no configuration that names some",
+                format!("name files, or {BASE_NAME}"),
+            ));
+        }
+        return Ok(session.load_config()?.policies);
+    }
+    files
+        .iter()
+        .map(|name| {
+            document(name, Path::new(""))
+                .map_err(|(message, help)| Failure::new(Exit::NotFound, message, help))
+        })
+        .collect()
+}
+
+fn compiled(documents: &[Document], session: &Session) -> Result<PolicySet, Failure> {
+    compile(documents).map_err(|problems| {
+        if session.output.is_table() {
+            session.output.say(&render(&problems, session.output.color()));
+        } else if let Err(failure) =
+            session.output.object(&serde_json::json!({"valid": false, "problems": problems}), String::new)
+        {
+            return failure;
+        }
+        Failure::said(Exit::Error)
+    })
+}

@@ -1,0 +1,23 @@
+//! The configuration file: read, held against its schema and its meaning, shown.
+//!
+//! [`load::load`] gives a [`Config`] or everything that is wrong with the file, each with line, column and remedy.
+//! In suggested reading order:
+
+pub mod document;
+pub mod load;
+
+pub mod check;
+pub mod inline;
+pub mod origin;
+pub mod policies;
+pub mod problem;
+pub mod reference;
+pub mod scalar;
+pub mod shape;
+pub mod suggest;
+pub mod tree;
+pub mod url;
+
+pub use document::Config;
+pub use load::{Loaded, load};
+pub use problem::{Color, Problem};

@@ -1,0 +1,159 @@
+//! From the configuration file's values to what the gateway takes. The file was checked before; what can still go wrong
+//! here depends on the machine: a certificate that cannot be read.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::HeaderName;
+use keyward_core::{Connection, Upstream};
+use keyward_gateway::identify::{Algorithm, IssuerSettings, KindRule};
+use keyward_gateway::settings::{
+    ConnectionSettings, Credential, Holding, Http2, Inject, Limits, Roles, Settings,
+};
+
+use crate::config::document::{self, Config};
+use crate::config::scalar::ByteSize;
+use crate::config::{Loaded, policies};
+use crate::exit::{Exit, Failure};
+
+/// Longest request body where the configuration names no limit: none.
+const BODY_UNBOUNDED: u64 = u64::MAX;
+
+/// The gateway's settings.
+pub(super) fn settings(loaded: &Loaded, admin: SocketAddr) -> Result<Settings, Failure> {
+    let config = &loaded.config;
+    let policy = policies::compile(&loaded.policies).map_err(|problems| {
+        let text = crate::config::problem::render(&problems, crate::config::Color::Off);
+        Failure::new(Exit::Error, text, "")
+    })?;
+    Ok(Settings {
+        issuers: config.issuers.iter().map(issuer).collect::<Result<_, _>>()?,
+        connections: config.connections.iter().map(connection).collect::<Result<_, _>>()?,
+        policy: Arc::new(policy),
+        public_url: public_url(config, admin),
+        holding: Holding {
+            wait: config.holding.wait.get(),
+            commit_after: config.holding.stream_commit_after.get(),
+            keepalive: config.holding.keepalive.get(),
+            ..Holding::default()
+        },
+        limits: Limits {
+            inspect_body_bytes_max: config.limits.inspect_body_bytes_max.get(),
+            header_bytes_max: u32::try_from(config.limits.header_bytes_max.get()).unwrap_or(u32::MAX),
+            connections_max: usize::try_from(config.limits.connections_max).unwrap_or(usize::MAX),
+            ..Limits::default()
+        },
+        roles: Roles {
+            members: BTreeMap::from([
+                ("admin".to_owned(), config.roles.admin.clone()),
+                ("auditor".to_owned(), config.roles.auditor.clone()),
+            ]),
+        },
+    })
+}
+
+fn public_url(config: &Config, admin: SocketAddr) -> String {
+    if let Some(url) = &config.public_url {
+        return url.trim_end_matches('/').to_owned();
+    }
+    let scheme = if config.listen.admin.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{admin}")
+}
+
+fn issuer(issuer: &document::Issuer) -> Result<IssuerSettings, Failure> {
+    let algorithms: Result<Vec<Algorithm>, _> =
+        issuer.algorithms.iter().map(|algorithm| algorithm.as_str().parse()).collect();
+    Ok(IssuerSettings {
+        authorized_parties: issuer.authorized_parties.clone(),
+        algorithms: algorithms.map_err(|error| Failure::caused(&error, ""))?,
+        groups_claim: issuer.groups_claim.clone(),
+        kind: issuer.kind.fixed().map_or(KindRule::ByClient, KindRule::Fixed),
+        clock_skew: issuer.clock_skew.get(),
+        insecure_http: issuer.insecure_http,
+        jwks_uri: issuer.jwks_uri.clone(),
+        ..IssuerSettings::new(&issuer.name, &issuer.url, issuer.audiences.clone())
+    })
+}
+
+fn connection(connection: &document::ConnectionSettings) -> Result<ConnectionSettings, Failure> {
+    let named = |what: &str| format!("connection `{}`: {what}", connection.name);
+    let ca_pem = match &connection.ca {
+        None => None,
+        Some(path) => Some(std::fs::read(path).map_err(|error| {
+            Failure::error(
+                named(&format!("{} cannot be read: {}", path.display(), error.kind())),
+                "check `ca`",
+            )
+        })?),
+    };
+    let credential = connection
+        .credential
+        .as_ref()
+        .map(|credential| {
+            let inject = match &credential.inject {
+                document::Inject::Bearer => Inject::Bearer,
+                document::Inject::Header(name) => {
+                    Inject::Header(name.to_ascii_lowercase().parse::<HeaderName>().map_err(|_| {
+                        Failure::error(named("the credential's header has no valid name"), "")
+                    })?)
+                }
+            };
+            Ok::<_, Failure>(Credential { reference: credential.secret.0.clone(), inject })
+        })
+        .transpose()?;
+    Ok(ConnectionSettings {
+        connection: Connection {
+            name: connection.name.as_str().into(),
+            kind: connection.kind,
+            upstream: upstream(&connection.upstream)
+                .ok_or_else(|| Failure::error(named("the upstream is not a URL"), ""))?,
+            tags: connection.tags.clone(),
+        },
+        credential,
+        hosts: connection.hosts.clone(),
+        http2: match connection.h2 {
+            document::Http2::Auto => Http2::Auto,
+            document::Http2::Never => Http2::Never,
+            document::Http2::PriorKnowledge => Http2::PriorKnowledge,
+        },
+        ca_pem,
+        header_timeout: connection.limits.header_timeout.get(),
+        idle_timeout: connection.limits.idle_timeout.get(),
+        request_body_bytes_max: connection
+            .limits
+            .request_body_bytes_max
+            .map_or(BODY_UNBOUNDED, ByteSize::get),
+    })
+}
+
+/// Takes a URL apart that the configuration's check accepted.
+fn upstream(url: &str) -> Option<Upstream> {
+    let uri: http::Uri = url.parse().ok()?;
+    let https = match uri.scheme_str()? {
+        "https" => true,
+        "http" => false,
+        _ => return None,
+    };
+    let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+    Some(Upstream {
+        https,
+        host: uri.host()?.to_ascii_lowercase().into(),
+        port,
+        base_path: uri.path().trim_end_matches('/').into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upstream_is_taken_apart() {
+        let shown = |url: &str| upstream(url).map(|u| u.to_string());
+        assert_eq!(shown("https://API.example.com/v1/").as_deref(), Some("https://api.example.com/v1"));
+        assert_eq!(shown("http://127.0.0.1:9000").as_deref(), Some("http://127.0.0.1:9000"));
+        assert_eq!(shown("http://[::1]:9000/x").as_deref(), Some("http://[::1]:9000/x"));
+        assert_eq!(shown("ftp://a"), None);
+    }
+}
