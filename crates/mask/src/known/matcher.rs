@@ -227,19 +227,17 @@ impl KnownMatcher {
     }
 
     fn may_begin(&self, rest: &[u8]) -> bool {
-        match rest.first_chunk::<2>() {
-            Some(pair) => {
-                let pair = u16::from_le_bytes(*pair);
-                // A form whose first byte stands before a line break is rare enough to be looked at always.
-                let known = self.pairs.get(usize::from(pair >> 6)).is_some_and(|w| w >> (pair & 63) & 1 == 1);
-                let breaks = self.wraps_any && rest.get(1).is_some_and(|b| is_gap(*b));
-                if !known && !breaks {
-                    return false;
-                }
-            }
-            None => return self.ordered_may_begin(rest),
+        let Some(pair) = rest.first_chunk::<2>() else { return self.ordered_may_begin(rest) };
+        if self.begins_with(*pair) && self.ordered_may_begin(rest) {
+            return true;
         }
-        self.ordered_may_begin(rest) || (self.wraps_any && self.wrapped_may_begin(rest))
+        self.wraps_any && self.wrapped_may_begin(rest)
+    }
+
+    /// Whether any form begins with these two bytes.
+    fn begins_with(&self, pair: [u8; 2]) -> bool {
+        let pair = u16::from_le_bytes(pair);
+        self.pairs.get(usize::from(pair >> 6)).is_some_and(|w| w >> (pair & 63) & 1 == 1)
     }
 
     fn ordered_may_begin(&self, rest: &[u8]) -> bool {
@@ -248,7 +246,16 @@ impl KnownMatcher {
     }
 
     fn wrapped_may_begin(&self, rest: &[u8]) -> bool {
-        if !rest.iter().any(|b| is_gap(*b)) {
+        // Cheap refusals first: words of prose end in a gap, too.
+        let mut solid = rest.iter().copied().filter(|b| !is_gap(*b));
+        let (Some(first), second) = (solid.next(), solid.next()) else { return false };
+        if rest.first().is_some_and(|b| is_gap(*b)) || second.is_some_and(|b| !self.begins_with([first, b])) {
+            return false;
+        }
+        let Some(gap) = rest.iter().position(|b| is_gap(*b)) else { return false };
+        let line = rest.get(..gap).unwrap_or_default();
+        let first = self.ordered.partition_point(|id| self.head(*id) < line);
+        if !self.ordered.get(first).is_some_and(|id| self.head(*id).starts_with(line)) {
             return false;
         }
         let Some(compact) = compacted(rest) else { return false };
