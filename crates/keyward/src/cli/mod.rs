@@ -12,15 +12,24 @@ use crate::config::Color;
 use crate::exit::{Exit, Failure};
 use output::{Format, Output};
 
+mod approvals;
+mod audit;
+mod client;
 mod config;
+mod connections;
 mod demo;
 mod mask;
 mod output;
+mod play;
 mod policy;
 mod prompt;
+mod safe;
 mod secrets;
 mod serve;
+mod sessions;
 mod verify;
+mod view;
+mod whoami;
 
 /// Where the configuration is looked for when nothing names it, in this order.
 const CONFIG_FILES: [&str; 2] = ["keyward.yaml", "/etc/keyward/keyward.yaml"];
@@ -73,6 +82,16 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Mask stdin to stdout with the engine of the data path
     Mask(mask::MaskArgs),
+    /// See and decide calls that wait for a human
+    Approvals(approvals::ApprovalsArgs),
+    /// See and replay what was recorded
+    Sessions(sessions::SessionsArgs),
+    /// Ask the ledger who used a secret, or what somebody did
+    Audit(audit::AuditArgs),
+    /// See where calls may go
+    Connections(connections::ConnectionsArgs),
+    /// Show who one is to the gateway
+    Whoami(whoami::WhoamiArgs),
     /// Write a completion script for a shell to stdout
     #[command(
         after_help = "Example:\n  keyward completions bash > ~/.local/share/bash-completion/completions/keyward"
@@ -150,6 +169,11 @@ fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Secrets(command) => secrets::run(command, session),
         Command::Verify(args) => verify::run(&args, session),
         Command::Mask(args) => mask::run(&args, session),
+        Command::Approvals(args) => approvals::run(args, session),
+        Command::Sessions(args) => sessions::run(args, session),
+        Command::Audit(args) => audit::run(args, session),
+        Command::Connections(args) => connections::run(&args, session),
+        Command::Whoami(args) => whoami::run(&args, session),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "keyward", &mut script);

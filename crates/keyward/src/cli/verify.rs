@@ -8,8 +8,8 @@ use keyward_secrets::MasterKey;
 use serde::Serialize;
 
 use super::Session;
-use crate::compose::{JOURNAL_KEY, journal_dir};
 use crate::exit::{Exit, Failure};
+use keyward_gateway::start::{JOURNAL_KEY, journal_dir};
 
 /// Longest kept checkpoint in bytes.
 const CHECKPOINT_BYTES_MAX: u64 = 64 * 1024;

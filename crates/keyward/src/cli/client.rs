@@ -1,0 +1,315 @@
+//! Asks a gateway's admin API, with a token that never stands on the command line.
+//!
+//! Promise: the token goes to the named server alone (redirects are not followed, plain HTTP only to loopback), is wiped
+//! when dropped, and is never printed. An answer is bounded. What went wrong ends in the exit codes of [`Exit`].
+
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::Args;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{Method, StatusCode};
+use keyward_gateway::fetch::{FetchClient, FetchError, FetchLimits, FetchUrl, Fetched, PlainHttp};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::output::Output;
+use super::view;
+use crate::exit::{Exit, Failure, chain};
+
+/// Where the token is when no file is named.
+const TOKEN_VARIABLE: &str = "KEYWARD_TOKEN";
+/// The longest token, in bytes; the gateway takes none that is longer.
+const TOKEN_BYTES_MAX: u64 = 16 * 1024;
+/// The longest file of certificates, in bytes.
+const CA_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// The longest answer, in bytes: twice the longest content of an exchange, as JSON escapes it.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The longest time to an answer; a long poll takes up to a minute.
+const ANSWER_MAX: Duration = Duration::from_secs(100);
+
+/// Which gateway, and who one is to it.
+#[derive(Debug, Args)]
+pub(super) struct Remote {
+    /// The gateway's admin address
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "KEYWARD_SERVER",
+        default_value = "http://127.0.0.1:8701"
+    )]
+    server: String,
+    /// A file with the token; without it the token is taken from the variable KEYWARD_TOKEN
+    #[arg(long, global = true, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Certificate authorities (PEM) to trust beside the system's
+    #[arg(long, global = true, value_name = "FILE", env = "KEYWARD_CA_FILE")]
+    ca_file: Option<PathBuf>,
+}
+
+/// A gateway to ask.
+pub(super) struct Client {
+    http: FetchClient,
+    server: String,
+    authorization: HeaderValue,
+}
+
+/// Query parameters; those without a value are left out.
+pub(super) type Query<'a> = [(&'a str, Option<String>)];
+
+impl Client {
+    /// Reads token and certificates; asks nothing yet.
+    pub(super) fn new(remote: &Remote, output: Output) -> Result<Self, Failure> {
+        let token = token(remote, output)?;
+        let ca = match &remote.ca_file {
+            Some(path) => Some(bounded(path, CA_BYTES_MAX)?),
+            None => None,
+        };
+        let http = FetchClient::new(ca.as_deref().map(Vec::as_slice))
+            .map_err(|error| Failure::caused(&error, "check --ca-file"))?;
+        let bearer = Zeroizing::new(format!("Bearer {}", token.trim()));
+        let mut authorization = HeaderValue::from_str(&bearer).map_err(|_| {
+            Failure::new(Exit::SignInNeeded, "the token holds characters that no token has", "get a new one")
+        })?;
+        authorization.set_sensitive(true);
+        Ok(Self { http, server: remote.server.trim_end_matches('/').to_owned(), authorization })
+    }
+
+    /// GETs what stands under `/api/v1/` and these segments.
+    pub(super) async fn get(&self, segments: &[&str], query: &Query<'_>) -> Result<Value, Failure> {
+        self.ask(Method::GET, segments, query, None).await
+    }
+
+    /// POSTs a change.
+    pub(super) async fn post(&self, segments: &[&str], body: &Value) -> Result<Value, Failure> {
+        self.ask(Method::POST, segments, &[], Some(body)).await
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        segments: &[&str],
+        query: &Query<'_>,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let address = address(&self.server, segments, query);
+        let url =
+            FetchUrl::parse(&address, PlainHttp::LoopbackOnly).map_err(|error| self.not_asked(&error))?;
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, self.authorization.clone());
+        let body = body.map(Value::to_string);
+        if body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        let limits = FetchLimits { body_bytes_max: ANSWER_BYTES_MAX, deadline: ANSWER_MAX };
+        let sent = self.http.send(method, &url, headers, Bytes::from(body.unwrap_or_default()), limits);
+        answer(&sent.await.map_err(|error| self.not_asked(&error))?, &self.server)
+    }
+
+    fn not_asked(&self, error: &FetchError) -> Failure {
+        let server = &self.server;
+        match error {
+            FetchError::Url(_) => {
+                Failure::usage(format!("cannot ask {server}: {error}"), "name the gateway with --server URL")
+            }
+            FetchError::Unreachable(_) | FetchError::Deadline => Failure::new(
+                Exit::ServerUnreachable,
+                format!("the gateway at {server} does not answer: {}", chain(error)),
+                "is it running? name another with --server URL or KEYWARD_SERVER",
+            ),
+            other => Failure::error(format!("the answer of {server} cannot be used: {}", chain(other)), ""),
+        }
+    }
+}
+
+/// What the gateway answered, or how the command ends because of it.
+fn answer(fetched: &Fetched, server: &str) -> Result<Value, Failure> {
+    // Every reply of a data listener carries this; its problems are not about what was asked here.
+    let governed = fetched.headers.contains_key("keyward-decision");
+    let value: Option<Value> = serde_json::from_slice(&fetched.body).ok().filter(|_| !governed);
+    match value {
+        Some(value) if fetched.status == StatusCode::OK => Ok(value),
+        Some(problem) if view::part(&problem, "code").is_string() => {
+            let detail = view::part(&problem, "detail")
+                .as_str()
+                .unwrap_or("the gateway refused")
+                .trim_end_matches('.');
+            let (exit, help) = match fetched.status {
+                StatusCode::UNAUTHORIZED => {
+                    (Exit::SignInNeeded, "put a fresh token into KEYWARD_TOKEN or --token-file")
+                }
+                StatusCode::FORBIDDEN => (Exit::PermissionDenied, ""),
+                StatusCode::NOT_FOUND => (Exit::NotFound, ""),
+                StatusCode::BAD_REQUEST => (Exit::Usage, ""),
+                _ => (Exit::Error, ""),
+            };
+            Err(Failure::new(exit, detail, help))
+        }
+        _ => Err(Failure::error(
+            format!(
+                "what answers at {server} (status {}) is not the admin API of a gateway",
+                fetched.status.as_u16()
+            ),
+            "--server takes the admin address, not the one for calls",
+        )),
+    }
+}
+
+fn address(server: &str, segments: &[&str], query: &Query<'_>) -> String {
+    let mut address = format!("{server}/api/v1");
+    for segment in segments {
+        address.push('/');
+        encode(&mut address, segment);
+    }
+    let mut separator = '?';
+    for (name, value) in query {
+        if let Some(value) = value {
+            address.push(separator);
+            address.push_str(name);
+            address.push('=');
+            encode(&mut address, value);
+            separator = '&';
+        }
+    }
+    address
+}
+
+/// Percent-encodes all but the unreserved characters of RFC 3986.
+fn encode(out: &mut String, text: &str) {
+    use std::fmt::Write as _;
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            _ = write!(out, "%{byte:02X}");
+        }
+    }
+}
+
+fn token(remote: &Remote, output: Output) -> Result<Zeroizing<String>, Failure> {
+    let needed = |message: String| {
+        Failure::new(
+            Exit::SignInNeeded,
+            message,
+            "put a token into KEYWARD_TOKEN, or name a file with --token-file",
+        )
+    };
+    let Some(path) = &remote.token_file else {
+        let token = std::env::var(TOKEN_VARIABLE).map(Zeroizing::new).unwrap_or_default();
+        return if token.trim().is_empty() {
+            Err(needed(format!("nobody is signed in: {TOKEN_VARIABLE} is not set")))
+        } else {
+            Ok(token)
+        };
+    };
+    let bytes = bounded(path, TOKEN_BYTES_MAX)?;
+    if std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o007 != 0) {
+        output.say(&format!("warning: everybody may read the token in {}\n", path.display()));
+    }
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    if text.trim().is_empty() {
+        return Err(needed(format!("there is no token in {}", path.display())));
+    }
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// A file within its bound.
+fn bounded(path: &PathBuf, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::error(format!("{} cannot be read: {}", path.display(), error.kind()), "")
+    };
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(Failure::error(format!("{} is longer than {bytes_max} bytes", path.display()), ""));
+    }
+    Ok(bytes)
+}
+
+/// A moment for the API: RFC 3339 as it is, or a span of time that is counted back from now (`90s`, `30m`, `2h`, `7d`).
+pub(super) fn moment(text: Option<&str>, now: jiff::Timestamp) -> Result<Option<String>, Failure> {
+    let Some(text) = text else { return Ok(None) };
+    if text.parse::<jiff::Timestamp>().is_ok() {
+        return Ok(Some(text.to_owned()));
+    }
+    let span = duration(text).and_then(|span| now.checked_sub(span).ok());
+    span.map(|at| Some(at.to_string())).ok_or_else(|| {
+        Failure::usage(
+            "this is not a time",
+            "write it as 2026-11-23T18:00:00Z, or as a span such as 30m, 2h or 7d",
+        )
+    })
+}
+
+/// A span of time: a number and `s`, `m`, `h` or `d`.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let (unit_at, unit) = text.char_indices().next_back()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    let number: u64 = text.get(..unit_at)?.parse().ok()?;
+    number.checked_mul(seconds).map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fetched(status: u16, body: &str) -> Fetched {
+        let status = StatusCode::from_u16(status).unwrap();
+        Fetched { status, headers: HeaderMap::new(), body: Bytes::copy_from_slice(body.as_bytes()) }
+    }
+
+    #[test]
+    fn an_answer_ends_in_its_exit_code() {
+        let problem = r#"{"code":"x","detail":"No."}"#;
+        for (status, exit) in [
+            (400, Exit::Usage),
+            (401, Exit::SignInNeeded),
+            (403, Exit::PermissionDenied),
+            (404, Exit::NotFound),
+            (409, Exit::Error),
+            (503, Exit::Error),
+        ] {
+            let failure = answer(&fetched(status, problem), "s").unwrap_err();
+            assert_eq!((failure.exit, failure.message.as_str()), (exit, "No"), "{status}");
+        }
+        assert!(answer(&fetched(200, "{}"), "s").is_ok());
+        // Something else listens there, a data listener for one.
+        assert_eq!(answer(&fetched(404, "nothing"), "s").unwrap_err().exit, Exit::Error);
+        assert_eq!(answer(&fetched(302, "{}"), "s").unwrap_err().exit, Exit::Error);
+        let mut governed = fetched(404, problem);
+        governed.headers.insert("keyward-decision", HeaderValue::from_static("refuse"));
+        assert_eq!(answer(&governed, "s").unwrap_err().exit, Exit::Error);
+    }
+
+    #[test]
+    fn what_is_typed_stays_one_segment() {
+        let address =
+            address("https://k", &["approvals", "../x?y#z"], &[("a", Some("1&b=2".into())), ("c", None)]);
+        assert_eq!(address, "https://k/api/v1/approvals/..%2Fx%3Fy%23z?a=1%26b%3D2");
+    }
+
+    #[test]
+    fn moments_are_times_or_spans() {
+        let now: jiff::Timestamp = "2026-11-23T18:00:00Z".parse().unwrap();
+        let at = |text| moment(Some(text), now).ok().flatten();
+        assert_eq!(at("2h").as_deref(), Some("2026-11-23T16:00:00Z"));
+        assert_eq!(at("2026-01-01T00:00:00Z").as_deref(), Some("2026-01-01T00:00:00Z"));
+        for bad in
+            ["", "h", "-1h", "2w", "1.5h", "yesterday", "99999999999999999999d", "9999999999999d", "2ä"]
+        {
+            assert_eq!(at(bad), None, "{bad}");
+        }
+    }
+}
