@@ -2,8 +2,9 @@
 //! for `serve`, the gateway over them. The only place where rooms are put together.
 
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use keyward_gateway::start::database_path;
 use keyward_secrets::{Embedded, MasterKey};
 use keyward_store::Db;
 
@@ -27,24 +28,11 @@ impl Control {
         let master = MasterKey::load(&config.master_key.0).map_err(|error| Failure::caused(&error, ""))?;
         prepare_data_dir(&config.data_dir)?;
         let db =
-            Db::open(database_file(&config.data_dir)).await.map_err(|error| Failure::caused(&error, ""))?;
+            Db::open(database_path(&config.data_dir)).await.map_err(|error| Failure::caused(&error, ""))?;
         master.verify(&db).await.map_err(|error| Failure::caused(&error, ""))?;
         let embedded = Embedded::new(db.clone(), &master).map_err(|error| Failure::caused(&error, ""))?;
         Ok(Self { master, db, embedded })
     }
-}
-
-/// The purpose for which the journal's key is derived from the master key.
-pub const JOURNAL_KEY: &str = "journal";
-
-/// The database within a data directory.
-pub fn database_file(data_dir: &Path) -> PathBuf {
-    data_dir.join("keyward.db")
-}
-
-/// The journal within a data directory.
-pub fn journal_dir(data_dir: &Path) -> PathBuf {
-    data_dir.join("journal")
 }
 
 /// Makes the data directory for its owner alone, or checks that others cannot write to it.

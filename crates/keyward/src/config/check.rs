@@ -97,12 +97,12 @@ impl Check<'_, '_> {
             _ => {}
         }
         if let Some(tls) = tls
-            && tls.key.is_embedded()
+            && !tls.key.is_file()
         {
             self.say(
                 &format!("{path}.tls.key"),
-                "a listener's key is read before the embedded store is open",
-                "use file:///path/key.pem or env://NAME",
+                "a listener's key is a PEM file of several lines",
+                "use file:///path/key.pem",
             );
         }
     }

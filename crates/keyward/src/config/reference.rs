@@ -18,6 +18,11 @@ pub const FORMS: &str = "keyward://name, env://NAME or file:///absolute/path";
 pub struct Reference(pub SecretRef);
 
 impl Reference {
+    /// Whether it names a file.
+    pub const fn is_file(&self) -> bool {
+        matches!(self.0, SecretRef::File(_))
+    }
+
     /// Whether it leads into the embedded store.
     pub const fn is_embedded(&self) -> bool {
         matches!(self.0, SecretRef::Embedded(_))

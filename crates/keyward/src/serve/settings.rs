@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::HeaderName;
-use keyward_core::{Connection, Upstream};
+use keyward_core::Connection;
 use keyward_gateway::identify::{Algorithm, IssuerSettings, KindRule};
 use keyward_gateway::settings::{
     ConnectionSettings, Credential, Holding, Http2, Inject, Limits, Roles, Settings,
@@ -14,6 +14,7 @@ use keyward_gateway::settings::{
 
 use crate::config::document::{self, Config};
 use crate::config::scalar::ByteSize;
+use crate::config::url::HttpUrl;
 use crate::config::{Loaded, policies};
 use crate::exit::{Exit, Failure};
 
@@ -106,8 +107,9 @@ fn connection(connection: &document::ConnectionSettings) -> Result<ConnectionSet
         connection: Connection {
             name: connection.name.as_str().into(),
             kind: connection.kind,
-            upstream: upstream(&connection.upstream)
-                .ok_or_else(|| Failure::error(named("the upstream is not a URL"), ""))?,
+            upstream: HttpUrl::parse(&connection.upstream)
+                .map_err(|error| Failure::error(named(&error.to_string()), error.help()))?
+                .target,
             tags: connection.tags.clone(),
         },
         credential,
@@ -125,35 +127,4 @@ fn connection(connection: &document::ConnectionSettings) -> Result<ConnectionSet
             .request_body_bytes_max
             .map_or(BODY_UNBOUNDED, ByteSize::get),
     })
-}
-
-/// Takes a URL apart that the configuration's check accepted.
-fn upstream(url: &str) -> Option<Upstream> {
-    let uri: http::Uri = url.parse().ok()?;
-    let https = match uri.scheme_str()? {
-        "https" => true,
-        "http" => false,
-        _ => return None,
-    };
-    let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
-    Some(Upstream {
-        https,
-        host: uri.host()?.to_ascii_lowercase().into(),
-        port,
-        base_path: uri.path().trim_end_matches('/').into(),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_upstream_is_taken_apart() {
-        let shown = |url: &str| upstream(url).map(|u| u.to_string());
-        assert_eq!(shown("https://API.example.com/v1/").as_deref(), Some("https://api.example.com/v1"));
-        assert_eq!(shown("http://127.0.0.1:9000").as_deref(), Some("http://127.0.0.1:9000"));
-        assert_eq!(shown("http://[::1]:9000/x").as_deref(), Some("http://[::1]:9000/x"));
-        assert_eq!(shown("ftp://a"), None);
-    }
 }
