@@ -64,10 +64,13 @@ pub(super) async fn wait(
         // What changed before the watch began is seen by looking again; what changes from now on, the watch tells.
         approval = approvals.get(approval.id).await?.ok_or_else(Problem::absent)?;
         if approval.state == ApprovalState::Pending {
-            let decided = changes.wait_for(|state| *state != ApprovalState::Pending);
-            if tokio::time::timeout(patience, decided).await.is_ok() {
-                approval = approvals.get(approval.id).await?.ok_or_else(Problem::absent)?;
-            }
+            let decided = async { changes.wait_for(|state| *state != ApprovalState::Pending).await.is_ok() };
+            let looked_at = tokio::select! {
+                _ = decided => approvals.get(approval.id).await?,
+                () = tokio::time::sleep(patience) => Some(approval),
+                () = admin.stop.cancelled() => Some(approval),
+            };
+            approval = looked_at.ok_or_else(Problem::absent)?;
         }
     }
     Ok(Json(ApprovalView::new(&approval, caller.principal())))

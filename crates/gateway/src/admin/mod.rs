@@ -39,6 +39,7 @@ use http::header::{
 use keyward_core::RequestId;
 use keyward_journal::{JournalError, Reader};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -75,6 +76,8 @@ struct Admin {
     exposure: Exposure,
     scans: Arc<Semaphore>,
     waits: Arc<Semaphore>,
+    /// Ends long polls early.
+    stop: CancellationToken,
 }
 
 impl Admin {
@@ -97,14 +100,20 @@ impl Admin {
     }
 }
 
-/// The routes, over the configuration at work and the journal's records.
-pub fn router(current: Arc<ArcSwap<Gateway>>, records: Arc<Reader>, exposure: Exposure) -> Router {
+/// The routes, over the configuration at work and the journal's records. Long polls are answered at once after `stop`.
+pub fn router(
+    current: Arc<ArcSwap<Gateway>>,
+    records: Arc<Reader>,
+    exposure: Exposure,
+    stop: CancellationToken,
+) -> Router {
     let admin = Admin {
         current,
         records,
         exposure,
         scans: Arc::new(Semaphore::new(SCANS_MAX)),
         waits: Arc::new(Semaphore::new(WAITS_MAX)),
+        stop,
     };
     let (router, _) = table().split_for_parts();
     router

@@ -56,7 +56,7 @@ impl AdminServer {
         let Self { listener, tls, current, records, stop } = self;
         let loopback = listener.local_addr().is_ok_and(|at| at.ip().is_loopback());
         let exposure = if loopback { Exposure::Loopback } else { Exposure::Network };
-        let routes = router(current, records, exposure);
+        let routes = router(current, records, exposure, stop.clone());
         let builder = Arc::new(http_server());
         let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let open = TaskTracker::new();

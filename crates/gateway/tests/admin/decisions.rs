@@ -2,9 +2,15 @@
 
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
 use keyward_core::{Principal, PrincipalKind};
+use keyward_gateway::admin::{Exposure, WAITS_MAX, router};
 use keyward_store::ApprovalState;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::kit::{Who, World};
 
@@ -108,6 +114,29 @@ async fn waiting_ends_with_the_decision() {
     let over =
         world.ask(Who::Requester, WAIT, &format!("/api/v1/approvals/{id}/wait?timeout=61"), None).await;
     assert_eq!(over.json()["state"], "denied");
+}
+
+/// As many may wait as there is room for; one more is told so at once. Stopping ends every wait.
+#[tokio::test]
+async fn waits_have_a_bound_and_end_when_the_gateway_stops() {
+    let world = World::start().await;
+    let id = world.approval(Who::Requester).await.id;
+    let stop = CancellationToken::new();
+    let (current, records) = (Arc::clone(&world.current), Arc::clone(&world.records));
+    let routes = TowerToHyperService::new(router(current, records, Exposure::Loopback, stop.clone()));
+    let bearer = format!("Bearer {}", world.token(Who::Requester));
+    let ask = |_| {
+        let request = http::Request::get(format!("/api/v1/approvals/{id}/wait?timeout=60"));
+        let request = request.header("authorization", &bearer).body(axum::body::Body::empty()).unwrap();
+        let answer = routes.call(request);
+        async move { answer.await.unwrap().status().as_u16() }
+    };
+    let mut waits: FuturesUnordered<_> = (0..=WAITS_MAX).map(ask).collect();
+    assert_eq!(waits.next().await, Some(503));
+    stop.cancel();
+    let rest: Vec<u16> = waits.collect().await;
+    assert_eq!(rest, vec![200; WAITS_MAX]);
+    assert_eq!(ask(0).await, 200, "the room is free again");
 }
 
 /// No record, no effect: nothing is decided while the journal cannot be written.

@@ -7,6 +7,7 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use keyward_gateway::admin::{BODY_BYTES_MAX, Exposure, PARAMETER_BYTES_MAX, router};
 use keyward_store::ApprovalState;
+use tokio_util::sync::CancellationToken;
 
 use crate::kit::{Who, World};
 
@@ -68,7 +69,12 @@ async fn only_a_plain_post_of_our_own_decides() {
 #[tokio::test]
 async fn metrics_need_a_role_on_a_network() {
     let world = World::start().await;
-    let routes = router(Arc::clone(&world.current), Arc::clone(&world.records), Exposure::Network);
+    let routes = router(
+        Arc::clone(&world.current),
+        Arc::clone(&world.records),
+        Exposure::Network,
+        CancellationToken::new(),
+    );
     let routes = TowerToHyperService::new(routes);
     for (who, status) in Who::ALL.into_iter().zip([401, 403, 403, 403, 200, 200]) {
         let mut request = http::Request::get("/metrics").body(axum::body::Body::empty()).unwrap();
