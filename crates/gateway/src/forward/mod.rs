@@ -101,7 +101,8 @@ async fn send(
         let request = request.map(|()| outgoing(body, session, &recorder));
         let target = &session.target;
         let version = lease.as_ref().map_or("", |lease| &lease.version);
-        let response = target.pools.send(version, request, target.settings.header_timeout).await?;
+        let response =
+            target.pools.send(version, request, target.settings.header_timeout, &recorder.bytes_up()).await?;
         Ok::<_, Refusal>((response, note))
     }
     .await;

@@ -3,6 +3,7 @@
 //! Promise: connections are kept per connection *and credential version*, so that nothing an upstream remembers about a
 //! connection crosses credentials (catalogue 54, 144). Certificates are always verified. Redirects are not followed.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -88,25 +89,41 @@ impl Pools {
             .build(connector)
     }
 
-    /// Sends a request and waits for the head of the answer, at most `header_timeout`.
-    pub async fn send(
+    /// Sends a request and waits for the head of the answer, at most `header_timeout` after the last byte of the request
+    /// that went out; `sent` counts those.
+    pub(super) async fn send(
         &self,
         version: &str,
         request: Request<Outgoing>,
         header_timeout: Duration,
+        sent: &AtomicU64,
     ) -> Result<Response<Incoming>, Refusal> {
-        match tokio::time::timeout(header_timeout, self.client(version).request(request)).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) if error.is_connect() => Err(Refusal::new(
-                RefusalKind::UpstreamUnreachable,
-                "The upstream of this connection cannot be reached; nothing was sent.",
-            )
-            .because(error)),
-            Ok(Err(error)) => Err(broken(error)),
-            Err(_) => Err(Refusal::new(
-                RefusalKind::UpstreamTimeout,
-                format!("The upstream did not begin to answer within {} s.", header_timeout.as_secs()),
-            )),
+        let response = self.client(version).request(request);
+        tokio::pin!(response);
+        let mut seen = sent.load(Ordering::Relaxed);
+        loop {
+            match tokio::time::timeout(header_timeout, &mut response).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(error)) if error.is_connect() => {
+                    return Err(Refusal::new(
+                        RefusalKind::UpstreamUnreachable,
+                        "The upstream of this connection cannot be reached; nothing was sent.",
+                    )
+                    .because(error));
+                }
+                Ok(Err(error)) => return Err(broken(error)),
+                // A long upload is no silence.
+                Err(_) if sent.load(Ordering::Relaxed) != seen => seen = sent.load(Ordering::Relaxed),
+                Err(_) => {
+                    return Err(Refusal::new(
+                        RefusalKind::UpstreamTimeout,
+                        format!(
+                            "The upstream did not begin to answer within {} s.",
+                            header_timeout.as_secs()
+                        ),
+                    ));
+                }
+            }
         }
     }
 }

@@ -117,21 +117,28 @@ fn finish(
     mut reply: Reply,
     method: &Method,
 ) -> Result<Response<Body>, Refusal> {
-    let may_be_whole = reply.place != Place::Stream && method != Method::HEAD;
-    let body = match may_be_whole.then(|| reply.take_whole()).flatten() {
-        Some(Ok(bytes)) => {
-            if !parts.headers.contains_key(header::CONTENT_LENGTH) && has_body(parts.status) {
+    let whole = if method == Method::HEAD || !has_body(parts.status) {
+        reply.leave_out().map(|()| None)
+    } else if reply.place == Place::Stream {
+        Ok(None)
+    } else {
+        reply.take_whole().transpose()
+    };
+    let body = match whole {
+        Ok(Some(bytes)) => {
+            if !parts.headers.contains_key(header::CONTENT_LENGTH) {
                 parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
             }
             Body::full(bytes)
         }
-        Some(Err(error)) => {
+        Ok(None) if reply.is_done() => Body::Empty,
+        Ok(None) => Body::Reply(Box::new(reply)),
+        Err(error) => {
             let mut refusal =
                 invalid("The upstream's answer broke off or could not be masked.").because(error);
             refusal.session = Some(session.id); // its outcome is recorded
             return Err(refusal);
         }
-        None => Body::Reply(Box::new(reply)),
     };
     parts.extensions.clear();
     Ok(Response::from_parts(parts, body))

@@ -118,6 +118,17 @@ impl Reply {
         }
     }
 
+    /// Ends an answer that has no body by its method or status; what its headers say about a body stays.
+    pub(super) fn leave_out(&mut self) -> Result<(), BodyError> {
+        self.state = State::Done;
+        self.completed()
+    }
+
+    /// Whether everything was passed on.
+    pub(super) const fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
     fn mask_all(&mut self, pieces: &[Bytes], at_end: bool) -> Result<Bytes, BodyError> {
         let mut masked = match pieces {
             [one] => self.mask(one)?,

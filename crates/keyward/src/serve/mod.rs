@@ -35,6 +35,9 @@ use crate::exit::Failure;
 
 pub use watch::watch;
 
+/// How long the last outcomes may take to be written once all connections are closed.
+const LAST_OUTCOMES: Duration = Duration::from_secs(5);
+
 /// A running gateway.
 pub struct Server {
     data: SocketAddr,
@@ -121,6 +124,13 @@ impl Server {
             if task.await.is_err() {
                 tracing::error!("a listener ended in a panic");
             }
+        }
+        // Streams of HTTP/2 end in tasks of their own; their outcomes belong in the journal before it closes.
+        if tokio::time::timeout(LAST_OUTCOMES, self.shared.running.idle()).await.is_err() {
+            tracing::warn!(
+                left = self.shared.running.count(),
+                "exchanges did not end; the next start records them"
+            );
         }
         self.shared
             .close(reason)
