@@ -24,6 +24,7 @@ pub mod admin;
 pub mod body;
 pub mod clock;
 pub mod fetch;
+mod listen;
 pub mod metrics;
 pub mod server;
 pub mod start;

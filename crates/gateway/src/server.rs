@@ -1,40 +1,31 @@
-//! The data listener: accepts connections, speaks TLS where it is told to, and hands each request to [`answer`].
+//! The data listener: hands each request to [`answer`], within bounds on heads, headers and streams.
 //!
-//! Promise: bounds on heads, headers, streams and connections; running out of file descriptors pauses accepting and
-//! recovers by itself (catalogue 219). Stopping lets exchanges under way finish within the grace time, then ends them with
-//! an error, and records each.
+//! Promise: stopping lets exchanges under way finish within the grace time, then ends them with an error, and records each.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::exchange::answer;
+use crate::listen::Listener;
 use crate::metrics::Metrics;
 use crate::settings::Limits;
 use crate::snapshot::Gateway;
 
-/// Longest time for a TLS handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Pause after an accept that failed, for lack of file descriptors mostly.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Concurrent streams of one HTTP/2 connection.
 const STREAMS_MAX: u32 = 256;
-/// hyper needs this much room to read into.
-const READ_BYTES_MIN: usize = 8 * 1024;
 /// Streams of one connection that its peer may reset before they were answered.
 const RESETS_MAX: usize = 64;
+/// hyper needs this much room to read into.
+const READ_BYTES_MIN: usize = 8 * 1024;
 
 /// A data listener.
 pub struct DataServer {
@@ -51,47 +42,27 @@ pub struct DataServer {
 impl DataServer {
     /// Serves until `stop`, then until every connection has ended or `grace` is over.
     pub async fn run(self, grace: Duration) {
-        let limits = self.gateway.load().limits;
-        let builder = Arc::new(http_server(&limits));
-        let room = Arc::new(Semaphore::new(limits.connections_max));
-        let open = TaskTracker::new();
-        let end = CancellationToken::new();
-        loop {
-            let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
-            let (stream, peer) = tokio::select! {
-                () = self.stop.cancelled() => break,
-                accepted = self.listener.accept() => match accepted {
-                    Ok(accepted) => accepted,
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot accept a connection");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                        continue;
-                    }
-                },
-            };
-            let connection = Connection {
-                builder: Arc::clone(&builder),
-                gateway: Arc::clone(&self.gateway),
-                tls: self.tls.clone(),
-                stop: self.stop.clone(),
-                peer,
-            };
-            let end = end.clone();
-            open.spawn(async move {
-                tokio::select! {
-                    () = connection.serve(stream) => {}
-                    () = end.cancelled() => {}
-                }
-                drop(permit);
-            });
-        }
-        drop(self.listener);
-        open.close();
-        if tokio::time::timeout(grace, open.wait()).await.is_err() {
-            self.gateway.load().shared.running.cut();
-            end.cancel(); // drops what is left, which records each outcome
-            open.wait().await;
-        }
+        let Self { listener, tls, gateway, stop } = self;
+        let limits = gateway.load().limits;
+        let listener = Listener {
+            socket: listener,
+            tls,
+            http: http_server(&limits),
+            connections_max: limits.connections_max,
+            stop,
+        };
+        let serving = Arc::clone(&gateway);
+        let service = move |peer| {
+            let open = Open::new(&serving.load().shared.metrics);
+            let gateway = Arc::clone(&serving);
+            service_fn(move |request| {
+                let _open = &open;
+                let gateway = gateway.load_full();
+                async move { Ok::<_, Infallible>(answer(gateway, peer, request).await) }
+            })
+        };
+        // What is dropped then records its outcome.
+        listener.run(grace, service, || gateway.load().shared.running.cut()).await;
     }
 }
 
@@ -117,51 +88,6 @@ fn http_server(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .initial_stream_window_size(256 * 1024)
         .initial_connection_window_size(1024 * 1024);
     builder
-}
-
-struct Connection {
-    builder: Arc<auto::Builder<TokioExecutor>>,
-    gateway: Arc<ArcSwap<Gateway>>,
-    tls: Option<TlsAcceptor>,
-    stop: CancellationToken,
-    peer: SocketAddr,
-}
-
-impl Connection {
-    async fn serve(self, stream: TcpStream) {
-        let _open = Open::new(&self.gateway.load().shared.metrics);
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
-        }
-        match self.tls.clone() {
-            None => self.http(stream).await,
-            Some(tls) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
-                Ok(Ok(stream)) => self.http(stream).await,
-                Ok(Err(error)) => tracing::debug!(peer = %self.peer, %error, "TLS handshake failed"),
-                Err(_) => tracing::debug!(peer = %self.peer, "TLS handshake took too long"),
-            },
-        }
-    }
-
-    async fn http(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let Self { builder, gateway, stop, peer, .. } = self;
-        let service = service_fn(move |request| {
-            let gateway = gateway.load_full();
-            async move { Ok::<_, Infallible>(answer(gateway, peer, request).await) }
-        });
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
-        tokio::pin!(connection);
-        let served = tokio::select! {
-            served = connection.as_mut() => served,
-            () = stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        if let Err(error) = served {
-            tracing::debug!(%peer, error = &*error, "connection ended");
-        }
-    }
 }
 
 /// Counts a connection while it is open.

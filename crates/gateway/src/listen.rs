@@ -1,0 +1,159 @@
+//! One listener: accepts connections, speaks TLS where it is told to, serves HTTP/1.1 and HTTP/2, and stops in order.
+//!
+//! Promise: connections are bounded, handshakes have a time limit, and running out of file descriptors pauses accepting
+//! and recovers by itself (catalogue 219). Stopping lets what is under way finish within the grace time, then drops it.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::Service;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Longest time for a TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause after an accept that failed, for lack of file descriptors mostly.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A socket and how it is served.
+pub(crate) struct Listener {
+    /// Where it listens.
+    pub(crate) socket: TcpListener,
+    /// TLS; plain text when none.
+    pub(crate) tls: Option<TlsAcceptor>,
+    /// HTTP and its bounds.
+    pub(crate) http: auto::Builder<TokioExecutor>,
+    /// Connections at once; more wait to be accepted.
+    pub(crate) connections_max: usize,
+    /// Ends accepting; open connections finish what is under way.
+    pub(crate) stop: CancellationToken,
+}
+
+impl Listener {
+    /// Serves each connection with what `service` makes for its peer, until the stop, then until every connection has
+    /// ended or `grace` is over; `cut` is told before the rest is dropped.
+    pub(crate) async fn run<S, B>(
+        self,
+        grace: Duration,
+        service: impl Fn(SocketAddr) -> S,
+        cut: impl FnOnce(),
+    ) where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
+        S::Future: Send,
+        B: http_body::Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let Self { socket, tls, http, connections_max, stop } = self;
+        let http = Arc::new(http);
+        let room = Arc::new(Semaphore::new(connections_max));
+        let open = TaskTracker::new();
+        let end = CancellationToken::new();
+        while let Some((stream, peer, turn)) = accept(&socket, &room, &stop).await {
+            let connection =
+                Connection { http: Arc::clone(&http), tls: tls.clone(), stop: stop.clone(), peer };
+            let (service, end) = (service(peer), end.clone());
+            open.spawn(async move {
+                tokio::select! {
+                    () = connection.serve(stream, service) => {}
+                    () = end.cancelled() => {}
+                }
+                drop(turn);
+            });
+        }
+        drop(socket);
+        open.close();
+        if tokio::time::timeout(grace, open.wait()).await.is_err() {
+            cut();
+            end.cancel();
+            open.wait().await;
+        }
+    }
+}
+
+/// The next connection, once there is room for it; none when accepting ends.
+async fn accept(
+    socket: &TcpListener,
+    room: &Arc<Semaphore>,
+    stop: &CancellationToken,
+) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let next = async {
+        let turn = Arc::clone(room).acquire_owned().await.ok()?;
+        loop {
+            match socket.accept().await {
+                Ok((stream, peer)) => return Some((stream, peer, turn)),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => None,
+        next = next => next,
+    }
+}
+
+struct Connection {
+    http: Arc<auto::Builder<TokioExecutor>>,
+    tls: Option<TlsAcceptor>,
+    stop: CancellationToken,
+    peer: SocketAddr,
+}
+
+impl Connection {
+    async fn serve<S, B>(self, stream: TcpStream, service: S)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
+        S::Future: Send,
+        B: http_body::Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+        match &self.tls {
+            None => self.http(stream, service).await,
+            Some(tls) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+                Ok(Ok(stream)) => self.http(stream, service).await,
+                Ok(Err(error)) => tracing::debug!(peer = %self.peer, %error, "TLS handshake failed"),
+                Err(_) => tracing::debug!(peer = %self.peer, "TLS handshake took too long"),
+            },
+        }
+    }
+
+    async fn http<S, B>(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, service: S)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
+        S::Future: Send,
+        B: http_body::Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let connection = self.http.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let served = tokio::select! {
+            served = connection.as_mut() => served,
+            () = self.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = served {
+            tracing::debug!(peer = %self.peer, error = &*error, "connection ended");
+        }
+    }
+}
