@@ -139,7 +139,7 @@ impl Recorder {
         if self.pending.is_empty() {
             return Ok(());
         }
-        append_all(&self.journal, &self.pending)?;
+        self.journal.append_all(&self.pending)?;
         self.pending.clear();
         Ok(())
     }
@@ -163,7 +163,7 @@ impl Recorder {
             error,
         }));
         let pending = std::mem::take(&mut self.pending);
-        append_all(&self.journal, &pending)?;
+        self.journal.append_all(&pending)?;
         Ok(())
     }
 
@@ -206,8 +206,4 @@ fn place_of(number: u8) -> Place {
 /// Headers as the journal keeps them.
 pub fn fields(headers: &HeaderMap) -> Vec<HeaderField> {
     headers.iter().map(|(name, value)| HeaderField::new(name.as_str(), value.as_bytes())).collect()
-}
-
-fn append_all(journal: &Journal, records: &[Record]) -> Result<(), JournalError> {
-    records.iter().try_for_each(|record| journal.append(record).map(|_| ()))
 }

@@ -194,7 +194,13 @@ impl Journal {
 
     /// Appends one record. Takes microseconds and never waits for the disk; may be called on an async worker.
     pub fn append(&self, record: &Record) -> Result<Receipt, JournalError> {
-        self.handle.shared.writer()?.append(record)
+        self.append_all(std::slice::from_ref(record))
+    }
+
+    /// Appends records in order with one write: all of them, or none. The receipt is the last one's; none for no records
+    /// is an error.
+    pub fn append_all(&self, records: &[Record]) -> Result<Receipt, JournalError> {
+        self.handle.shared.writer()?.append(records)
     }
 
     /// Ready when the record behind `receipt` is on disk, together with all before it.

@@ -61,18 +61,18 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Appends one record.
-    pub(crate) fn append(&mut self, record: &Record) -> Result<Receipt, JournalError> {
+    /// Appends records in order, all or none of them, with one write. The receipt is the last one's.
+    pub(crate) fn append(&mut self, records: &[Record]) -> Result<Receipt, JournalError> {
         match &self.condition {
             Condition::Well | Condition::Ailing { .. } => {}
             Condition::Sealed(reason) => return Err(JournalError::Sealed(reason.clone())),
             Condition::Closed => return Err(JournalError::Closed),
         }
-        let result = self.resume().and_then(|()| self.put(record));
+        let result = self.resume().and_then(|()| self.put(records));
         if let Err(error) = &result {
             self.ail(error);
             if let Condition::Ailing { refused, .. } = &mut self.condition {
-                *refused = refused.saturating_add(1);
+                *refused = refused.saturating_add(records.len() as u64);
             }
         }
         result
@@ -136,7 +136,11 @@ impl Writer {
         };
         let at = (self.clock)();
         let about = Record::Resumed(Resumed { at, since: *since, refused: *refused, reason: reason.clone() });
-        let result = self.segment.mend().and_then(|()| self.check_around()).and_then(|()| self.put(&about));
+        let result = self
+            .segment
+            .mend()
+            .and_then(|()| self.check_around())
+            .and_then(|()| self.put(std::slice::from_ref(&about)));
         match result {
             Ok(_) => {
                 tracing::info!("the journal can be written again");
@@ -162,62 +166,84 @@ impl Writer {
         Ok(())
     }
 
-    fn put(&mut self, record: &Record) -> Result<Receipt, JournalError> {
-        if matches!(record, Record::Intent(_)) && self.open.len() >= OPEN_EXCHANGES_MAX {
+    fn put(&mut self, records: &[Record]) -> Result<Receipt, JournalError> {
+        let intents = records.iter().filter(|record| matches!(record, Record::Intent(_))).count();
+        if intents > 0 && self.open.len() + intents > OPEN_EXCHANGES_MAX {
             return Err(JournalError::TooManyOpen { limit: OPEN_EXCHANGES_MAX });
         }
         let mut buffer = std::mem::take(&mut self.buffer);
-        let result = self.put_with(record, &mut buffer);
+        let result = self.put_with(records, &mut buffer);
         if buffer.capacity() <= BUFFER_BYTES_KEPT {
             self.buffer = buffer;
         }
         let receipt = result?;
-        self.follow(record);
+        for record in records {
+            self.follow(record);
+        }
         Ok(receipt)
     }
 
-    fn put_with(&mut self, record: &Record, buffer: &mut Vec<u8>) -> Result<Receipt, JournalError> {
-        const PAYLOAD_AT: usize = HEAD_BYTES + NONCE_BYTES;
-        let fits = |bytes: usize| {
-            if bytes > RECORD_BYTES_MAX {
-                Err(JournalError::TooLarge { bytes, limit: RECORD_BYTES_MAX })
-            } else {
-                Ok(bytes)
-            }
-        };
-        fits(encode::content_bytes(record))?;
+    fn put_with(&mut self, records: &[Record], buffer: &mut Vec<u8>) -> Result<Receipt, JournalError> {
         buffer.clear();
-        buffer.resize(PAYLOAD_AT, 0);
-        encode::encode(record, buffer)?;
-        let plain_bytes = fits(buffer.len() - PAYLOAD_AT)?;
-        let payload_bytes = NONCE_BYTES + plain_bytes + TAG_BYTES;
-        self.make_room((HEAD_BYTES + payload_bytes + CHECK_BYTES) as u64)?;
+        let mut ends = Vec::with_capacity(records.len());
+        for record in records {
+            lay_out(record, buffer)?;
+            ends.push(buffer.len());
+        }
+        self.make_room(buffer.len() as u64)?;
 
+        let first = self.tree.size();
+        let mut hashes = Vec::with_capacity(records.len());
+        let mut start = 0;
+        for ((record, end), sequence) in records.iter().zip(ends).zip(first..) {
+            let frame = buffer.get_mut(start..end).ok_or(JournalError::Decode)?;
+            hashes.push(self.close_frame(record, sequence, frame)?);
+            start = end;
+        }
+        let last = hashes.last().copied().ok_or(JournalError::Decode)?;
+        self.segment.write(buffer)?;
+        let sequence = first + (hashes.len() as u64).saturating_sub(1);
+        for hash in hashes {
+            self.tree.push(hash);
+        }
+        Ok(Receipt { sequence, hash: last })
+    }
+
+    /// Seals a frame that was laid out, in place.
+    fn close_frame(
+        &mut self,
+        record: &Record,
+        sequence: u64,
+        frame: &mut [u8],
+    ) -> Result<[u8; 32], JournalError> {
         // The all-zero id stands for "no session" on disk.
         let session = record.session().filter(|session| session.bits() != 0);
         let key = self.segment.slot(session, &self.dir, &self.faults)?;
         self.new_names |= key == 1;
+        let payload_bytes = frame.len() - HEAD_BYTES - CHECK_BYTES;
         let head = Head {
             payload_bytes: u32::try_from(payload_bytes)
-                .map_err(|_| JournalError::TooLarge { bytes: plain_bytes, limit: RECORD_BYTES_MAX })?,
+                .map_err(|_| JournalError::TooLarge { bytes: payload_bytes, limit: RECORD_BYTES_MAX })?,
             kind: record.kind() as u8,
-            sequence: self.tree.size(),
+            sequence,
             session,
             key,
         };
         let nonce = self.nonces.next()?;
-        let (head_place, rest) = buffer.split_at_mut(HEAD_BYTES);
+        let (sealed, check_place) = frame.split_at_mut(HEAD_BYTES + payload_bytes);
+        let (head_place, rest) = sealed.split_at_mut(HEAD_BYTES);
         head_place.copy_from_slice(&head.encode());
-        let (nonce_place, body) = rest.split_at_mut(NONCE_BYTES);
+        let (nonce_place, rest) = rest.split_at_mut(NONCE_BYTES);
         nonce_place.copy_from_slice(&nonce);
+        let (body, tag_place) = rest.split_at_mut(payload_bytes - NONCE_BYTES - TAG_BYTES);
         let key = self.segment.key(session).ok_or(JournalError::Random)?;
         let tag = key.seal_in_place(nonce, head_place, body)?;
-        buffer.extend_from_slice(&tag);
-        let hash = leaf(buffer);
-        buffer.extend(hash.iter().take(CHECK_BYTES));
-        self.segment.write(buffer)?;
-        self.tree.push(hash);
-        Ok(Receipt { sequence: head.sequence, hash })
+        tag_place.copy_from_slice(&tag);
+        let hash = leaf(sealed);
+        for (place, byte) in check_place.iter_mut().zip(hash) {
+            *place = byte;
+        }
+        Ok(hash)
     }
 
     /// Begins a new segment where the current one would grow too large.
@@ -250,6 +276,22 @@ impl Writer {
     fn forget(&mut self, session: SessionId) {
         self.segment.forget(session);
     }
+}
+
+/// Appends the frame of a record to `buffer`, with room for what sealing puts into it.
+fn lay_out(record: &Record, buffer: &mut Vec<u8>) -> Result<(), JournalError> {
+    const PAYLOAD_AT: usize = HEAD_BYTES + NONCE_BYTES;
+    let fits = |bytes: usize| match bytes {
+        0..=RECORD_BYTES_MAX => Ok(()),
+        bytes => Err(JournalError::TooLarge { bytes, limit: RECORD_BYTES_MAX }),
+    };
+    fits(encode::content_bytes(record))?;
+    let start = buffer.len() + PAYLOAD_AT;
+    buffer.resize(start, 0);
+    encode::encode(record, buffer)?;
+    fits(buffer.len() - start)?;
+    buffer.resize(buffer.len() + TAG_BYTES + CHECK_BYTES, 0);
+    Ok(())
 }
 
 /// Keeps track of which exchanges are open.

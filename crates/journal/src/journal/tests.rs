@@ -102,6 +102,43 @@ fn a_full_disk_stops_it_and_room_sets_it_going_again() {
 }
 
 #[test]
+fn records_appended_together_are_all_there_or_none() {
+    for room in (0..1200).step_by(29) {
+        let (dir, faults) = (TempDir::new().unwrap(), Faults::default());
+        let journal = open(dir.path(), &faults);
+        let together = [note("one"), body(1, 200), body(2, 200), note("four")];
+        faults.set_room(Some(room));
+        let kept = match journal.append_all(&together) {
+            Ok(receipt) => {
+                assert_eq!(receipt.sequence, 3);
+                together.to_vec()
+            }
+            Err(error) => {
+                assert!(matches!(error, JournalError::Io { .. }), "{error}");
+                Vec::new()
+            }
+        };
+        assert_eq!(records(dir.path()), kept, "room for {room} bytes");
+        faults.set_room(None);
+        journal.close().unwrap();
+        verify(dir.path(), &key()).unwrap();
+    }
+}
+
+#[test]
+fn records_appended_together_stay_together_in_a_segment() {
+    let dir = TempDir::new().unwrap();
+    let journal = open(dir.path(), &Faults::default());
+    for session in 0..12 {
+        let sequence = journal.append_all(&[body(session, 60_000), body(session, 60_000)]).unwrap().sequence;
+        assert_eq!(sequence, u64::try_from(session).unwrap() * 2 + 1);
+    }
+    journal.close().unwrap();
+    let report = verify(dir.path(), &key()).unwrap();
+    assert_eq!((report.records, report.segments), (24, 2));
+}
+
+#[test]
 fn what_cannot_be_taken_back_at_once_is_taken_back_later() {
     let (dir, faults) = (TempDir::new().unwrap(), Faults::default());
     let journal = open(dir.path(), &faults);
