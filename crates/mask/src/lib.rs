@@ -10,6 +10,7 @@ mod lane;
 mod literal;
 mod matches;
 mod profile;
+mod runs;
 mod text;
 
 pub mod detector;

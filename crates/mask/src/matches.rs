@@ -233,9 +233,9 @@ impl Matches {
         self.kept = self.kept.saturating_sub(by);
         self.floor = self.floor.saturating_sub(by);
         for one in &mut self.list {
-            // A match that began may reach back behind what is still kept.
+            // A match may reach back behind what is still kept: it began there, or one that still grows hides it.
             one.start = one.start.saturating_sub(by);
-            one.end -= by;
+            one.end = one.end.saturating_sub(by);
             one.made_end = one.made_end.saturating_sub(by);
             if let Some(Growth::Pattern { at, .. }) = &mut one.growth {
                 *at -= by;

@@ -48,6 +48,8 @@ pub struct Profile {
     pub(crate) detectors: Vec<DetectorEntry>,
     pub(crate) markers: LaneLiterals,
     pub(crate) stems: LaneLiterals,
+    /// Detectors that judge runs.
+    pub(crate) runs: Vec<u32>,
     /// Stands for both where only known values are looked for.
     pub(crate) none: LaneLiterals,
     key: Option<hmac::Key>,
@@ -202,6 +204,11 @@ impl ProfileBuilder {
         let detectors = select(&self.detectors)?;
         let markers = lane(&detectors, Kind::Marker)?;
         let stems = lane(&detectors, Kind::Stem)?;
+        let runs = (0u32..)
+            .zip(&detectors)
+            .filter(|(_, e)| e.detector.kind() == Kind::Run)
+            .map(|(n, _)| n)
+            .collect();
         let values = self.known.iter().map(|value| KnownEntry {
             finding: format!("known:{}", value.label()).into(),
             placeholder: format!("[REDACTED:secret:{}]", inert(value.label())),
@@ -212,6 +219,7 @@ impl ProfileBuilder {
             detectors,
             markers,
             stems,
+            runs,
             none: LaneLiterals::default(),
             key,
         })

@@ -19,6 +19,7 @@ use crate::known::KnownHit;
 use crate::lane::{Lane, Rest};
 use crate::matches::{Growth, Match, Matches};
 use crate::profile::{Owner, Profile};
+use crate::runs::Runs;
 
 /// The most a [`TextMasker`] holds undecided between two calls, in bytes.
 pub const HOLD_BYTES_MAX: usize = 4096;
@@ -50,6 +51,7 @@ pub struct TextMasker {
     known_hits: Vec<KnownHit>,
     markers: Lane,
     stems: Lane,
+    runs: Runs,
     matches: Matches,
     /// Only known values are looked for in this text.
     known_only: bool,
@@ -72,6 +74,7 @@ impl TextMasker {
             known_hits: Vec::new(),
             markers: Lane::default(),
             stems: Lane::default(),
+            runs: Runs::default(),
             matches: Matches::default(),
             known_only: false,
         }
@@ -89,6 +92,7 @@ impl TextMasker {
         self.text.extend_from_slice(context);
         self.base = 0u64.wrapping_sub(context.len() as u64);
         self.matches.begin(context.len());
+        self.runs.begin(context.len());
     }
 
     /// Looks for known values only until the text ends: it is a signature or binary content, where a detector's match
@@ -114,6 +118,7 @@ impl TextMasker {
         (self.base, self.known_scanned, self.known_only) = (0, 0, false);
         self.markers.clear();
         self.stems.clear();
+        self.runs.clear();
         self.matches.begin(0);
     }
 
@@ -128,7 +133,7 @@ impl TextMasker {
     }
 
     fn advance(&mut self, rest: Rest, out: &mut impl Decisions) {
-        let Self { profile, text, matches, markers, stems, .. } = self;
+        let Self { profile, text, matches, markers, stems, runs, .. } = self;
         let profile: &Profile = profile;
         let none = Some(&profile.none).filter(|_| self.known_only);
         let limit = match rest {
@@ -145,6 +150,7 @@ impl TextMasker {
         }
         markers.advance(profile, none.unwrap_or(&profile.markers), text, rest, matches);
         stems.advance(profile, none.unwrap_or(&profile.stems), text, rest, matches);
+        runs.advance(profile, none.is_some(), text, rest, matches);
         matches.grow(profile, text, rest);
         let frontier = match rest {
             Rest::Ended => text.len(),
@@ -152,6 +158,7 @@ impl TextMasker {
                 self.known_scanned,
                 markers.frontier(profile, Kind::Marker, text),
                 stems.frontier(profile, Kind::Stem, text),
+                runs.frontier(text.len()),
                 matches.frontier(text.len()),
             ]
             .into_iter()
@@ -162,8 +169,13 @@ impl TextMasker {
 
     /// Drops text that nothing can look at any more.
     fn forget(&mut self) {
-        let needed =
-            [self.matches.decided, self.known_scanned, self.markers.needed_from(), self.stems.needed_from()];
+        let needed = [
+            self.matches.decided,
+            self.known_scanned,
+            self.markers.needed_from(),
+            self.stems.needed_from(),
+            self.runs.needed_from(),
+        ];
         let dead = needed.into_iter().fold(usize::MAX, usize::min).saturating_sub(LOOK_BACK_BYTES + 1);
         if dead < DROP_BYTES_MIN {
             return;
@@ -173,6 +185,7 @@ impl TextMasker {
         self.known_scanned -= dead;
         self.markers.rebase(dead);
         self.stems.rebase(dead);
+        self.runs.rebase(dead);
         self.matches.rebase(dead);
     }
 }

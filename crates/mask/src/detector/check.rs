@@ -38,6 +38,9 @@ impl CheckEntry {
             }
             Self::Random => looks_random(secret),
             Self::Password => looks_like_password(secret, matched.quoted),
+            Self::Typed => looks_typed(secret),
+            Self::TypedInPlace => shannon(secret) >= 1.8 && !looks_like_reference(secret),
+            Self::Symbols => has_symbols(secret),
             Self::Assigned => names_a_credential(matched.name),
             Self::JwtHeader => is_jwt_header(secret),
             Self::BasicPair => is_basic_pair(secret),
@@ -57,7 +60,8 @@ pub(crate) fn is_placeholder(value: &[u8], suspicion: Suspicion) -> bool {
     for byte in value {
         run = if last == Some(byte) { run + 1 } else { 1 };
         last = Some(byte);
-        if run > RUN_BYTES_MAX {
+        let filler = suspicion == Suspicion::High || b"xX*._-".contains(byte);
+        if run > RUN_BYTES_MAX && filler {
             return true;
         }
     }
@@ -67,21 +71,7 @@ pub(crate) fn is_placeholder(value: &[u8], suspicion: Suspicion) -> bool {
     if suspicion == Suspicion::Low {
         return false;
     }
-    let references = [
-        "${",
-        "{{",
-        "$(",
-        "<%",
-        "%(",
-        "#{",
-        "process.env",
-        "environ",
-        "getenv",
-        "secrets.",
-        "vault:",
-        "$env:",
-        "enc[",
-    ];
+    let references = ["<%", "process.env", "environ", "getenv", "secrets.", "vault:", "$env:", "enc["];
     let words = [
         "changeme",
         "change_me",
@@ -112,6 +102,9 @@ pub(crate) fn is_placeholder(value: &[u8], suspicion: Suspicion) -> bool {
     ];
     let opens = |with: &[u8]| value.starts_with(with);
     references.into_iter().any(has)
+        || [(&b"${"[..], b'}'), (b"{{", b'}'), (b"$(", b')'), (b"%(", b')'), (b"#{", b'}')]
+            .iter()
+            .any(|(open, close)| refers(value, open, *close))
         || words.into_iter().any(has)
         || opens(b"<") && value.ends_with(b">")
         || opens(b"$")
@@ -119,6 +112,18 @@ pub(crate) fn is_placeholder(value: &[u8], suspicion: Suspicion) -> bool {
         || opens(b"%") && value.ends_with(b"%")
         || opens(b"[") && value.ends_with(b"]")
         || opens(b"{") && value.ends_with(b"}")
+}
+
+/// Whether a reference such as `${NAME}` is part of a value.
+fn refers(value: &[u8], open: &[u8], close: u8) -> bool {
+    memchr::memmem::find_iter(value, open).any(|at| {
+        let inner = value.get(at + open.len()..).unwrap_or_default();
+        // What a walker or pattern cut off counts as a reference too.
+        let end = inner.iter().position(|b| *b == close).unwrap_or(inner.len());
+        let name = inner.get(..end).unwrap_or_default();
+        let part = |b: &u8| b.is_ascii_alphanumeric() || b" _-.:/|$(){}[]'\"?+@".contains(b);
+        !name.is_empty() && name.iter().all(part) && (end < inner.len() || name.len() < 40)
+    })
 }
 
 /// Last words of a name that show that its value is about a credential, and no credential.
@@ -264,7 +269,7 @@ const HARMLESS: &[&str] = &[
 ];
 
 /// Whether the name that a value is assigned to is one of a credential.
-fn names_a_credential(name: &[u8]) -> bool {
+pub(super) fn names_a_credential(name: &[u8]) -> bool {
     let words = words_of(name);
     let is = |word: &String, list: &[&str]| list.contains(&word.as_str());
     !words.last().is_some_and(|last| is(last, ABOUT)) && !words.iter().any(|word| is(word, HARMLESS))
@@ -335,6 +340,43 @@ fn looks_like_password(value: &[u8], quoted: bool) -> bool {
         return word || looks_random(value) || shape.pairs >= 7 && shape.natural < 60;
     }
     shape.letters() > 0 || shape.digits >= 5 && shape.other > 0
+}
+
+/// Whether a value is a password where prose could stand: neither a word nor a number nor punctuation.
+fn looks_typed(value: &[u8]) -> bool {
+    let shape = Shape::of(value);
+    let path = value.contains(&b'/')
+        || value.starts_with(b"-")
+        || value.starts_with(b"$")
+        || value.starts_with(b"@");
+    if shape.len < 6 || shape.letters() < 3 || path || !looks_like_password(value, false) {
+        return false;
+    }
+    // `user-2`, `field2`, `(sha256)`: a word and its number.
+    let digits_end = value.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    let inner = shape.digits > digits_end || shape.digits >= 3;
+    let symbol = value.iter().any(|b| b"!#$%^&*+=?@~".contains(b));
+    let cases = shape.upper > 0 && shape.lower > 0;
+    match (shape.digits, symbol) {
+        (0, true) => cases || !value.ends_with(b"?") && !value.ends_with(b"!"),
+        (0, false) => false,
+        (_, true) => true,
+        (_, false) => cases && inner || shape.changes >= 30,
+    }
+}
+
+/// Whether a value has letters and at least four kinds of symbols, and is neither a call nor a template.
+fn has_symbols(value: &[u8]) -> bool {
+    let mut kinds: Vec<u8> = value.iter().copied().filter(|b| !b.is_ascii_alphanumeric()).collect();
+    let symbols = kinds.len();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let code = value.ends_with(b")")
+        || [&b"=>"[..], b"->", b"::", b"://", b"()", b"</", b"%s", b"{}"]
+            .iter()
+            .any(|part| memchr::memmem::find(value, part).is_some());
+    let letters = value.iter().filter(|b| b.is_ascii_alphabetic()).count();
+    kinds.len() >= 4 && letters >= 4 && symbols * 2 <= value.len() + 2 && !code
 }
 
 /// `config.password`, `self.token`, `args[0].secret`, `db->pass`.

@@ -11,6 +11,7 @@ use regex_automata::nfa::thompson;
 use regex_automata::util::syntax;
 
 use super::alphabet;
+use super::evidence::Evidence;
 use super::pack::{CheckEntry, Entry, Pack};
 use super::{ByteSet, CANDIDATE_BYTES_MAX, Detector, Kind, Literal, PackError};
 use crate::literal::LITERAL_BYTES_MAX;
@@ -85,7 +86,9 @@ fn compile(entry: Entry, group: &Arc<str>) -> Result<Detector, String> {
             entry.prefixes.iter().map(|p| Literal { bytes: p.as_bytes().into(), before: None }).collect()
         }
         Kind::Stem => entry.keywords.iter().flat_map(|k| spellings(k)).collect(),
+        Kind::Run => Vec::new(),
     };
+    let evidence = (kind == Kind::Run).then(|| Evidence::new(&entry.keywords)).transpose()?;
     Ok(Detector {
         id: entry.id.into(),
         group: Arc::clone(group),
@@ -97,6 +100,7 @@ fn compile(entry: Entry, group: &Arc<str>) -> Result<Detector, String> {
         automaton,
         captures,
         run,
+        evidence,
         behind,
         left: entry.left,
         grow: entry.grow,
@@ -125,8 +129,16 @@ fn validate(entry: &Entry) -> Result<Kind, String> {
     if entry.checks.contains(&CheckEntry::Assigned) && entry.keywords.is_empty() {
         return Err("the check `assigned` needs keywords".to_owned());
     }
+    if entry.evidence {
+        let plain = entry.pattern.is_empty() && entry.prefixes.is_empty() && entry.checks.is_empty();
+        return if plain { Ok(Kind::Run) } else { Err("`evidence` stands beside keywords only".to_owned()) };
+    }
+    if entry.pattern.is_empty() {
+        return Err("`pattern` says what it finds".to_owned());
+    }
     let literals = if entry.keywords.is_empty() { &entry.prefixes } else { &entry.keywords };
-    if literals.iter().any(|l| l.len() < 3 || l.len() > LITERAL_BYTES_MAX || !l.is_ascii()) {
+    let ascii = |l: &String| l.is_ascii() || !entry.keywords.is_empty();
+    if literals.iter().any(|l| l.len() < 3 || l.len() > LITERAL_BYTES_MAX || !ascii(l)) {
         return Err(format!("a prefix or keyword is ASCII of 3 to {LITERAL_BYTES_MAX} bytes"));
     }
     match (entry.prefixes.is_empty(), entry.keywords.is_empty()) {

@@ -7,6 +7,7 @@
 mod alphabet;
 mod check;
 mod compile;
+pub(crate) mod evidence;
 mod pack;
 mod random;
 
@@ -30,9 +31,11 @@ pub(crate) const LOOK_BACK_BYTES: usize = 64;
 /// The shipped packs, by file name.
 const BUILTIN: &[(&str, &str)] = &[
     ("keys.yaml", include_str!("../../../../detectors/keys.yaml")),
+    ("prefixes.yaml", include_str!("../../../../detectors/prefixes.yaml")),
     ("structures.yaml", include_str!("../../../../detectors/structures.yaml")),
     ("services.yaml", include_str!("../../../../detectors/services.yaml")),
     ("assignments.yaml", include_str!("../../../../detectors/assignments.yaml")),
+    ("nearby.yaml", include_str!("../../../../detectors/nearby.yaml")),
 ];
 
 /// A pack that cannot be loaded: where, and how to put it right.
@@ -124,6 +127,8 @@ pub struct Detector {
     captures: Option<Regex>,
     /// What the secret is made of, where that bounds how much of an open candidate can be secret.
     run: Option<Box<ByteSet>>,
+    /// For values that only what stands left of them gives away.
+    evidence: Option<evidence::Evidence>,
     behind: Option<Regex>,
     left: Left,
     grow: bool,
@@ -141,6 +146,8 @@ pub(crate) enum Kind {
     Marker,
     /// A keyword stands before the secret.
     Stem,
+    /// A run of characters that is judged by the evidence left of it.
+    Run,
 }
 
 /// A literal to search for.
@@ -189,6 +196,10 @@ impl Detector {
 
     pub(crate) const fn shared_id(&self) -> &Arc<str> {
         &self.id
+    }
+
+    pub(crate) const fn evidence(&self) -> Option<&evidence::Evidence> {
+        self.evidence.as_ref()
     }
 
     pub(crate) const fn kind(&self) -> Kind {

@@ -31,9 +31,14 @@ pub(super) struct Entry {
     /// One of these stands before the value (case does not matter); the pattern begins behind it.
     #[serde(default)]
     pub(super) keywords: Vec<String>,
+    /// `keywords` are names of services; what is found are generated values behind one of them or behind a word for a
+    /// credential, by the weight of both. `pattern` is left out.
+    #[serde(default)]
+    pub(super) evidence: bool,
     /// Regular expression, anchored where the prefix begins or where the keyword ends. The group `secret`, if there
     /// is one, is what is masked; else the whole match. `{{assign}}` and `{{near}}` stand for the usual glue between a
     /// keyword and its value.
+    #[serde(default)]
     pub(super) pattern: String,
     /// Must match the text that ends where the match begins (at most 64 bytes of it).
     pub(super) behind: Option<String>,
@@ -101,6 +106,12 @@ pub(super) enum CheckEntry {
     Random,
     /// Looks like a password a person chose, or a generated one: not a word, type, call or reference.
     Password,
+    /// Looks like a password where a word is as likely: letters, digits or symbols mixed.
+    Typed,
+    /// Anything but a reference, where nothing but a password can stand.
+    TypedInPlace,
+    /// Letters and several kinds of symbols, and no code.
+    Symbols,
     /// The name it is assigned to is one of a credential, not of its id, length, path, ….
     Assigned,
     /// Begins with a base64url JSON object that has `alg`.

@@ -1,0 +1,389 @@
+//! Values that no prefix gives away: a generated value, and what stands left of it that says what it is.
+//!
+//! Evidence is a word for a credential (`token`, `api key`) or the name of a service. The less a value looks generated,
+//! the more of it is asked for: a hex digest or a UUID needs a service and a credential word or a plain assignment, a
+//! random run of letters and digits needs one of them close by, a sequence needs both.
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use super::check::{Suspicion, is_placeholder, names_a_credential};
+use super::random::{Shape, looks_random};
+
+/// How far left of a value evidence is looked for, in bytes.
+pub(crate) const CONTEXT_BYTES: usize = 112;
+/// The shortest value, in bytes.
+pub(crate) const RUN_BYTES_MIN: usize = 12;
+/// The longest value, in bytes; longer runs are data.
+pub(crate) const RUN_BYTES_MAX: usize = 1100;
+/// How far a credential word may stand from a random value when nothing else speaks for it, in bytes.
+const NEAR_BYTES: usize = 64;
+
+/// Words for credentials; the second says whether the word is enough by itself.
+const WORDS: &[(&str, Weight)] = &[
+    ("token", Weight::Strong),
+    ("secret", Weight::Strong),
+    ("apikey", Weight::Strong),
+    ("api_key", Weight::Strong),
+    ("api-key", Weight::Strong),
+    ("api key", Weight::Strong),
+    ("apisecret", Weight::Strong),
+    ("accesskey", Weight::Strong),
+    ("access_key", Weight::Strong),
+    ("access-key", Weight::Strong),
+    ("access key", Weight::Strong),
+    ("privatekey", Weight::Strong),
+    ("private_key", Weight::Strong),
+    ("private key", Weight::Strong),
+    ("secretkey", Weight::Strong),
+    ("authkey", Weight::Strong),
+    ("auth_key", Weight::Strong),
+    ("auth key", Weight::Strong),
+    ("license key", Weight::Strong),
+    ("license_key", Weight::Strong),
+    ("app key", Weight::Strong),
+    ("app_key", Weight::Strong),
+    ("appkey", Weight::Strong),
+    ("password", Weight::Strong),
+    ("passwd", Weight::Strong),
+    ("passphrase", Weight::Strong),
+    ("credential", Weight::Strong),
+    ("credentials", Weight::Strong),
+    ("bearer", Weight::Strong),
+    ("jwt", Weight::Strong),
+    ("authtoken", Weight::Strong),
+    ("authorization", Weight::Strong),
+    ("key", Weight::Key),
+    ("pat", Weight::Weak),
+    ("pwd", Weight::Weak),
+    ("pass", Weight::Weak),
+    ("auth", Weight::Weak),
+    ("api", Weight::Weak),
+    ("access", Weight::Weak),
+    ("private", Weight::Weak),
+    ("session", Weight::Weak),
+    ("license", Weight::Weak),
+    ("webhook", Weight::Weak),
+    ("client", Weight::Weak),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Weight {
+    /// Counts beside a service's name.
+    Weak,
+    /// Counts where the value is assigned to it, for other values than digests.
+    Key,
+    Strong,
+}
+
+/// Beginnings of identifiers that are no secrets.
+const IDENTIFIERS: &[&str] = &[
+    "chatcmpl-",
+    "cmpl-",
+    "msg_",
+    "toolu_",
+    "call_",
+    "req_",
+    "resp_",
+    "run_",
+    "thread_",
+    "asst_",
+    "file-",
+    "sha1-",
+    "sha256-",
+    "sha384-",
+    "sha512-",
+    "cus_",
+    "evt_",
+    "price_",
+    "prod_",
+    "pi_",
+    "ch_",
+    "gen-",
+    "arn:",
+    "urn:",
+    "fp_",
+    "uuid-",
+    "data:",
+    "rs_",
+    "item_",
+    "batch_",
+    "step_",
+    "vs_",
+    "ft-",
+    "modelcmpl-",
+    "requests/",
+    "block_",
+];
+
+/// Looks for evidence left of a value.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    words: AhoCorasick,
+    /// The patterns behind this one are services' names.
+    services_from: usize,
+}
+
+/// What stands left of a value.
+#[derive(Debug, Clone, Copy, Default)]
+struct Found {
+    word: Option<(Weight, usize)>,
+    /// Nothing but punctuation between a credential word and the value.
+    word_glued: Option<Weight>,
+    service: bool,
+    service_glued: bool,
+}
+
+impl Evidence {
+    pub(super) fn new(services: &[String]) -> Result<Self, String> {
+        let patterns = WORDS.iter().map(|(word, _)| *word).chain(services.iter().map(String::as_str));
+        let words = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .ascii_case_insensitive(true)
+            .build(patterns)
+            .map_err(|error| error.to_string())?;
+        Ok(Self { words, services_from: WORDS.len() })
+    }
+
+    /// Whether anything left of a value at the end of `left` may speak for it. Cheap, and true wherever [`Self::weigh`]
+    /// may accept.
+    pub(crate) fn is_armed(&self, left: &[u8]) -> bool {
+        let found = self.look(left);
+        found.word.is_some() || found.service
+    }
+
+    /// Where values may begin in a run that names what it is: behind a word and the dash after it.
+    pub(crate) fn named_in<'a>(&'a self, run: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+        self.words.find_iter(run).filter_map(|hit| {
+            let dash = run.get(hit.end()).is_some_and(|b| matches!(b, b'-' | b'.'));
+            let word = hit.pattern().as_usize() < self.services_from;
+            (dash && stands_alone(run, hit.start(), hit.end(), word)).then(|| hit.end() + 1)
+        })
+    }
+
+    /// Whether `value`, at the end of `left`, is a credential.
+    pub(crate) fn weigh(&self, left: &[u8], value: &[u8]) -> bool {
+        let Some(kind) = Kind::of(value) else { return false };
+        let found = self.look(left);
+        if found.word.is_none() && !found.service {
+            return false;
+        }
+        if self.is_vetoed(left) {
+            return false;
+        }
+        let pair = found.service && found.word.is_some();
+        // Without a word for a credential, the size of one: keys are whole bytes, in steps of four characters.
+        let service = found.service_glued && (found.word.is_some() || value.len().is_multiple_of(4));
+        let strong = found.word_glued == Some(Weight::Strong);
+        match kind {
+            Kind::Random => {
+                let near = |(weight, distance): (Weight, usize)| {
+                    weight == Weight::Strong && distance <= NEAR_BYTES && value.len() >= 20
+                };
+                pair || service
+                    || found.word_glued.is_some_and(|w| w >= Weight::Key)
+                    || found.word.is_some_and(near)
+            }
+            Kind::Digest => pair || service || strong,
+            Kind::Letters => pair || strong,
+            Kind::Sequence => pair && (found.word_glued.is_some() || found.service_glued) || strong,
+        }
+    }
+
+    /// Whether what stands right before a value says that it is something else: a digest, an identifier.
+    pub(crate) fn is_vetoed(&self, left: &[u8]) -> bool {
+        assigned_name(left).is_some_and(|name| !self.is_fit(name)) || speaks_against(left)
+    }
+
+    /// Whether the name that a value is assigned to can be a credential's.
+    fn is_fit(&self, name: &[u8]) -> bool {
+        let neutral: [&[u8]; 6] = [b"value", b"val", b"data", b"header", b"default", b"v"];
+        names_a_credential(name)
+            && (neutral.iter().any(|n| name.eq_ignore_ascii_case(n))
+                || self.words.find_iter(name).next().is_some())
+    }
+
+    fn look(&self, left: &[u8]) -> Found {
+        let mut found = Found::default();
+        let lines = left.iter().rev();
+        let mut newlines = 0;
+        let reach = lines.take_while(|b| {
+            newlines += usize::from(**b == b'\n');
+            newlines <= 2
+        });
+        let from = left.len() - reach.count();
+        for hit in self.words.find_iter(left.get(from..).unwrap_or_default()) {
+            let (start, end) = (from + hit.start(), from + hit.end());
+            let index = hit.pattern().as_usize();
+            let word = WORDS.get(index).map(|(_, weight)| *weight);
+            if !stands_alone(left, start, end, word.is_some()) {
+                continue;
+            }
+            let between = left.get(end..).unwrap_or_default();
+            let glued = is_glue(between);
+            if let Some(weight) = word {
+                if found.word.is_none_or(|(old, _)| weight >= old) {
+                    found.word = Some((weight, between.len()));
+                }
+                if glued {
+                    found.word_glued = found.word_glued.max(Some(weight));
+                }
+                // `acme token: …`: the service's name counts as if the value stood next to it.
+                found.service_glued |= glued && found.service && weight >= Weight::Key;
+            } else {
+                found.service = true;
+                found.service_glued |= glued;
+            }
+        }
+        found
+    }
+}
+
+/// What a value looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Letters and digits without order.
+    Random,
+    /// Hex or a UUID: random, but mostly no secret.
+    Digest,
+    /// Letters without order.
+    Letters,
+    /// Letters and digits that a person typed: an alphabet, a keyboard's row.
+    Sequence,
+}
+
+impl Kind {
+    fn of(value: &[u8]) -> Option<Self> {
+        if value.len() < RUN_BYTES_MIN || is_placeholder(value, Suspicion::High) {
+            return None;
+        }
+        let lower = value.to_ascii_lowercase();
+        if IDENTIFIERS.iter().any(|prefix| lower.starts_with(prefix.as_bytes())) {
+            return None;
+        }
+        let shape = Shape::of(value);
+        if shape.letters() == 0 || shape.other * 3 > shape.len {
+            return None;
+        }
+        if is_digest(value) {
+            let whole = shape.digits > 0 && shape.entropy >= 2.6;
+            return (whole && value.len() >= 16).then_some(Self::Digest);
+        }
+        let random = looks_random(value);
+        match (random, shape.digits) {
+            (true, 1..) => Some(Self::Random),
+            (true, 0) => (shape.len >= 16 && shape.upper > 0 && shape.lower > 0).then_some(Self::Letters),
+            (false, 3..) if shape.other * 6 <= shape.len && shape.entropy >= 3.0 => Some(Self::Sequence),
+            _ => None,
+        }
+    }
+}
+
+/// Hex digits only, or a UUID.
+fn is_digest(value: &[u8]) -> bool {
+    let uuid = value.len() == 36
+        && value
+            .iter()
+            .enumerate()
+            .all(|(n, b)| if [8, 13, 18, 23].contains(&n) { *b == b'-' } else { b.is_ascii_hexdigit() });
+    uuid || value.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// Whether the word at `start..end` is a word, not a part of one.
+fn stands_alone(text: &[u8], start: usize, end: usize, credential: bool) -> bool {
+    let at = |n: usize| text.get(n).copied();
+    let before = start.checked_sub(1).and_then(at);
+    let first = at(start).unwrap_or_default();
+    let last = end.checked_sub(1).and_then(at).unwrap_or_default();
+    let long = end - start >= 5;
+    // A word inside of a long run is chance: base64.
+    let part = |b: &&u8| b.is_ascii_alphanumeric() || **b == b'+';
+    let run = text.get(..start).unwrap_or_default().iter().rev().take_while(part).count()
+        + text.get(start..).unwrap_or_default().iter().take_while(part).count();
+    if run > 32 {
+        return false;
+    }
+    let left = match before {
+        None => true,
+        Some(b) if !b.is_ascii_alphabetic() => true,
+        // camelCase begins a word.
+        Some(b) => (first.is_ascii_uppercase() && b.is_ascii_lowercase()) || (credential && long),
+    };
+    let right = match at(end) {
+        None => true,
+        Some(b) if !b.is_ascii_alphabetic() => true,
+        Some(b) if b.is_ascii_uppercase() && last.is_ascii_lowercase() => true,
+        Some(_) => {
+            let rest = text.get(end..).unwrap_or_default();
+            let letters = rest.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+            let rest = rest.get(..letters).unwrap_or_default().to_ascii_lowercase();
+            let compound =
+                ["key", "token", "api", "secret", "bottoken", "apikey", "auth", "io", "pat", "private"];
+            compound.iter().any(|word| rest.starts_with(word.as_bytes())) || (!credential && end - start >= 7)
+        }
+    };
+    left && right
+}
+
+/// Whether only punctuation stands between a word and a value, or short words such as `is`.
+fn is_glue(between: &[u8]) -> bool {
+    if between.len() > 32 || memchr::memchr_iter(b'\n', between).nth(1).is_some() {
+        return false;
+    }
+    let mut words = between.split(|b| !b.is_ascii_alphanumeric() && *b != b'_').filter(|w| !w.is_empty());
+    words.all(|word| {
+        let known: [&[u8]; 14] = [
+            b"is", b"the", b"was", b"string", b"str", b"value", b"as", b"of", b"for", b"to", b"key", b"u",
+            b"b", b"r",
+        ];
+        known.iter().any(|k| word.eq_ignore_ascii_case(k))
+            || (word.len() <= 2 && word.iter().all(u8::is_ascii_digit))
+    })
+}
+
+/// The name that the value behind `left` is assigned to.
+fn assigned_name(left: &[u8]) -> Option<&[u8]> {
+    let part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    let skip = left.iter().rev().take_while(|b| !part(b) && **b != b'\n').count();
+    let glue = left.get(left.len() - skip..)?;
+    if !glue.iter().any(|b| matches!(b, b':' | b'=')) {
+        return None;
+    }
+    let head = left.get(..left.len() - skip)?;
+    let name = head.iter().rev().take_while(|b| part(b)).count();
+    head.get(head.len() - name..).filter(|name| !name.is_empty())
+}
+
+/// Whether what stands right before the value says that it is a digest or an identifier.
+fn speaks_against(left: &[u8]) -> bool {
+    let near = left.get(left.len().saturating_sub(24)..).unwrap_or_default().to_ascii_lowercase();
+    let words = near.split(|b| !b.is_ascii_alphanumeric());
+    let list: [&[u8]; 26] = [
+        b"sha",
+        b"sha1",
+        b"sha256",
+        b"sha512",
+        b"md5",
+        b"hash",
+        b"digest",
+        b"checksum",
+        b"integrity",
+        b"commit",
+        b"etag",
+        b"rev",
+        b"revision",
+        b"uuid",
+        b"guid",
+        b"fingerprint",
+        b"id",
+        b"ids",
+        b"nonce",
+        b"signature",
+        b"arn",
+        b"image",
+        b"public",
+        b"version",
+        b"crc",
+        b"cursor",
+    ];
+    words.into_iter().any(|word| list.contains(&word))
+}

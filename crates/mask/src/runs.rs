@@ -1,0 +1,235 @@
+//! Runs of characters that values are made of, judged by what stands left of them.
+//!
+//! Only a run behind evidence is held until it ends; all others leave as they come.
+
+use crate::detector::LOOK_BACK_BYTES;
+use crate::detector::evidence::{CONTEXT_BYTES, Evidence, RUN_BYTES_MAX, RUN_BYTES_MIN};
+use crate::lane::Rest;
+use crate::matches::{Match, Matches};
+use crate::profile::{Owner, Profile};
+
+/// The search for runs.
+#[derive(Default)]
+pub(crate) struct Runs {
+    /// Every run that starts before here is judged.
+    scanned: usize,
+    /// Behind a run that was too long: its rest is passed over.
+    skipping: bool,
+    /// The run at `scanned` stands behind evidence; none while that was not asked.
+    armed: Option<bool>,
+    /// Where an open run may begin to be a value.
+    held_from: usize,
+}
+
+/// What a run is made of.
+const fn is_part(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'/' | b'.' | b'~')
+}
+
+/// What can stand right behind a value. A run before anything else is a piece of something longer.
+const fn closes(byte: u8) -> bool {
+    byte.is_ascii_whitespace()
+        || byte.is_ascii_control()
+        || byte >= 0x80
+        || matches!(
+            byte,
+            b'"' | b'\'' | b'`' | b',' | b';' | b':' | b'&' | b')' | b'}' | b']' | b'>' | b'<' | b'|' | b'\\'
+        )
+}
+
+/// What cannot stand right before a value.
+const fn spoils(byte: u8) -> bool {
+    matches!(byte, b'?' | b'^' | b'$' | b'#' | b'*' | b'%' | b'!' | b'@')
+}
+
+static PARTS: [bool; 256] = {
+    let mut set = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::indexing_slicing,
+            reason = "evaluated by the compiler"
+        )]
+        {
+            set[byte] = is_part(byte as u8);
+        }
+        byte += 1;
+    }
+    set
+};
+
+fn in_run(byte: Option<&u8>) -> bool {
+    byte.is_some_and(|b| PARTS.get(usize::from(*b)).copied().unwrap_or(false))
+}
+
+impl Runs {
+    pub(crate) fn advance(
+        &mut self,
+        profile: &Profile,
+        off: bool,
+        text: &[u8],
+        rest: Rest,
+        matches: &mut Matches,
+    ) {
+        if off || profile.runs.is_empty() {
+            (self.scanned, self.held_from) = (text.len(), text.len());
+            return;
+        }
+        let ended = rest == Rest::Ended;
+        let begun = self.scanned;
+        if self.skipping {
+            self.scanned +=
+                text.get(self.scanned..).unwrap_or_default().iter().take_while(|b| in_run(Some(b))).count();
+            self.skipping = self.scanned == text.len() && !ended;
+        }
+        let mut at = self.scanned;
+        let mut open = false;
+        loop {
+            // A run as long as the shortest value has a byte here: most text is passed in strides.
+            let probe = at + RUN_BYTES_MIN - 1;
+            if probe >= text.len() {
+                break;
+            }
+            if !in_run(text.get(probe)) {
+                at = probe + 1;
+                continue;
+            }
+            let back = text.get(at..probe).unwrap_or_default().iter().rev();
+            let start = probe - back.take_while(|b| in_run(Some(b))).count();
+            let behind = text.get(probe..).unwrap_or_default().iter();
+            let end = probe + behind.take_while(|b| in_run(Some(b))).take(RUN_BYTES_MAX + 1).count();
+            if end - start > RUN_BYTES_MAX {
+                let over = text.get(end..).unwrap_or_default().iter().take_while(|b| in_run(Some(b))).count();
+                at = end + over;
+                self.skipping = at == text.len() && !ended;
+                continue;
+            }
+            let padding =
+                text.get(end..).unwrap_or_default().iter().take(2).take_while(|b| **b == b'=').count();
+            if end + padding == text.len() && !ended {
+                (at, open) = (start, true);
+                break;
+            }
+            judge(profile, text, start, end, padding, matches);
+            at = end;
+        }
+        if self.skipping || ended {
+            at = text.len();
+        } else if !open {
+            // What is left is too short to be judged, or still open: it begins where the last run does.
+            let tail = text.get(at.min(text.len())..).unwrap_or_default();
+            at = text.len() - tail.iter().rev().take_while(|b| in_run(Some(b))).count();
+        }
+        if at != begun {
+            self.armed = None;
+        }
+        self.scanned = at;
+        let run = text.get(at..).unwrap_or_default();
+        let some = |asked: &dyn Fn(&Evidence) -> Option<usize>| {
+            profile.runs.iter().filter_map(|n| asked(profile.detector(*n)?.evidence()?)).min()
+        };
+        if self.armed.is_none() && !run.is_empty() {
+            let left = left_of(text, at);
+            self.armed = Some(some(&|evidence| evidence.is_armed(left).then_some(0)).is_some());
+        }
+        self.held_from = match self.armed {
+            Some(true) => at,
+            _ => at + some(&|evidence| evidence.named_in(run).next()).unwrap_or(run.len()),
+        };
+    }
+
+    /// The first byte that an open run may yet claim.
+    pub(crate) fn frontier(&self, len: usize) -> usize {
+        self.held_from.min(len)
+    }
+
+    /// The first byte that is still needed, look-back apart.
+    pub(crate) const fn needed_from(&self) -> usize {
+        self.scanned.saturating_sub(CONTEXT_BYTES - LOOK_BACK_BYTES)
+    }
+
+    pub(crate) fn rebase(&mut self, by: usize) {
+        self.scanned -= by;
+        self.held_from = self.held_from.saturating_sub(by);
+    }
+
+    /// Starts a text behind `context` bytes that are not part of it.
+    pub(crate) fn begin(&mut self, context: usize) {
+        *self = Self { scanned: context, ..Self::default() };
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+fn left_of(text: &[u8], at: usize) -> &[u8] {
+    text.get(at.saturating_sub(CONTEXT_BYTES)..at).unwrap_or_default()
+}
+
+fn judge(profile: &Profile, text: &[u8], start: usize, end: usize, padding: usize, matches: &mut Matches) {
+    let run = text.get(start..end).unwrap_or_default();
+    let left = left_of(text, start);
+    let address = run.starts_with(b"/") || has_pair(run);
+    let closed = match text.get(end + padding) {
+        None => true,
+        Some(b'?' | b'#') => address,
+        Some(byte) => closes(*byte),
+    };
+    if !closed || left.last().copied().is_some_and(spoils) {
+        return;
+    }
+    for index in &profile.runs {
+        let Some(evidence) = profile.detector(*index).and_then(|d| d.evidence()) else { continue };
+        if evidence.is_vetoed(left) || !(evidence.is_armed(left) || evidence.named_in(run).next().is_some()) {
+            continue;
+        }
+        let mut put =
+            |from: usize, to: usize| matches.insert(Match::new(Owner::Detector(*index), from, to, None));
+        let (head, tail) = trimmed(run);
+        let whole = run.get(head..tail).unwrap_or_default();
+        if !address && evidence.weigh(left, whole) {
+            put(start + head, if tail == run.len() { end + padding } else { start + tail });
+            continue;
+        }
+        // `acme-secret-VALUE`: the words are part of the run.
+        let named = evidence.named_in(run).take_while(|from| run.len() >= from + RUN_BYTES_MIN).last();
+        if let Some(from) = named {
+            let (head, tail) = trimmed(run.get(from..).unwrap_or_default());
+            let value = run.get(from + head..from + tail).unwrap_or_default();
+            if evidence.weigh(left_of(text, start + from + head), value) {
+                put(
+                    start + from + head,
+                    if from + tail == run.len() { end + padding } else { start + from + tail },
+                );
+                continue;
+            }
+        }
+        if !whole.iter().any(|b| matches!(b, b'/' | b'.')) {
+            continue;
+        }
+        // A path or an address: its parts are judged, each with the path left of it.
+        let mut from = start;
+        for part in run.split(|b| matches!(b, b'/' | b'.')) {
+            let (head, tail) = trimmed(part);
+            let value = part.get(head..tail).unwrap_or_default();
+            if value.len() >= RUN_BYTES_MIN && evidence.weigh(left_of(text, from + head), value) {
+                put(from + head, from + tail);
+            }
+            from += part.len() + 1;
+        }
+    }
+}
+
+/// Without the punctuation around a value: a sentence's end, a flag's dashes.
+fn trimmed(run: &[u8]) -> (usize, usize) {
+    let head = run.iter().take_while(|b| matches!(b, b'.' | b'-' | b'/' | b'+')).count();
+    let tail = run.iter().rev().take_while(|b| **b == b'.').count();
+    (head, run.len().saturating_sub(tail).max(head))
+}
+
+/// `//`, as in a URL.
+fn has_pair(run: &[u8]) -> bool {
+    run.windows(2).any(|pair| pair == b"//")
+}
