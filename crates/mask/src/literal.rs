@@ -3,10 +3,16 @@
 //! Shards of at most 64 patterns with leftmost-first semantics stay on aho-corasick's Teddy searcher, which is an
 //! order of magnitude faster than its automata.
 
+mod trie;
+
 use aho_corasick::{AhoCorasick, Input, MatchKind};
+
+use trie::Trie;
 
 /// Above this many patterns aho-corasick falls off its SIMD searcher.
 const SHARD_PATTERNS_MAX: usize = 64;
+/// Up to this many bytes, the start of a search in every shard costs more than a look at every position.
+const SHORT_BYTES_MAX: usize = 256;
 /// The longest literal a detector may have, in bytes.
 pub(crate) const LITERAL_BYTES_MAX: usize = 40;
 
@@ -20,10 +26,7 @@ pub(crate) struct LiteralHit {
 #[derive(Default)]
 pub(crate) struct LiteralSet {
     shards: Vec<Shard>,
-    literals: Vec<Box<[u8]>>,
-    /// Literal indices ordered by their bytes.
-    ordered: Vec<u32>,
-    first: Vec<bool>,
+    trie: Trie,
 }
 
 struct Shard {
@@ -38,12 +41,6 @@ impl LiteralSet {
         let mut ordered: Vec<u32> = (0u32..).take(literals.len()).collect();
         let bytes = |id: &u32| literals.get(*id as usize).map(AsRef::as_ref).unwrap_or_default();
         ordered.sort_unstable_by_key(|id| bytes(id));
-        let mut first = vec![false; 256];
-        for byte in literals.iter().filter_map(|l| l.first()) {
-            if let Some(slot) = first.get_mut(usize::from(*byte)) {
-                *slot = true;
-            }
-        }
         let mut shards = Vec::new();
         for members in ordered.chunks(SHARD_PATTERNS_MAX) {
             let mut members = members.to_vec();
@@ -55,17 +52,21 @@ impl LiteralSet {
                 |long: &u32| members.iter().copied().filter(|m| bytes(long).starts_with(bytes(m))).collect();
             shards.push(Shard { searcher, here: members.iter().map(begins).collect() });
         }
-        Ok(Self { shards, literals, ordered, first })
-    }
-
-    fn bytes(&self, id: u32) -> &[u8] {
-        self.literals.get(id as usize).map(AsRef::as_ref).unwrap_or_default()
+        Ok(Self { shards, trie: Trie::new(&literals) })
     }
 
     /// Every occurrence of every literal that starts in `from..limit`; ordered.
     pub(crate) fn scan(&self, text: &[u8], from: usize, limit: usize, hits: &mut Vec<LiteralHit>) {
         hits.clear();
         if from >= limit {
+            return;
+        }
+        if limit - from <= SHORT_BYTES_MAX {
+            for start in from..limit {
+                let rest = text.get(start..).unwrap_or_default();
+                self.trie.follow(rest, |literal| hits.push(LiteralHit { start, literal }));
+            }
+            hits.sort_unstable();
             return;
         }
         for shard in &self.shards {
@@ -86,19 +87,9 @@ impl LiteralSet {
 
     /// The first position from `from` on whose rest is the beginning of a literal that is not complete yet.
     pub(crate) fn open_from(&self, text: &[u8], from: usize) -> usize {
-        let mut at = from.max(text.len().saturating_sub(LITERAL_BYTES_MAX));
-        while let Some(rest) = text.get(at..).filter(|r| !r.is_empty()) {
-            let possible =
-                rest.first().and_then(|b| self.first.get(usize::from(*b))).copied().unwrap_or(false);
-            if possible {
-                let next = self.ordered.partition_point(|id| self.bytes(*id) <= rest);
-                if self.ordered.get(next).is_some_and(|id| self.bytes(*id).starts_with(rest)) {
-                    return at;
-                }
-            }
-            at += 1;
-        }
-        text.len()
+        let begin = from.max(text.len().saturating_sub(LITERAL_BYTES_MAX));
+        let may_become = |at: &usize| text.get(*at..).is_some_and(|rest| self.trie.follow(rest, |_| ()));
+        (begin..text.len()).find(may_become).unwrap_or(text.len())
     }
 }
 
@@ -128,6 +119,21 @@ mod tests {
         let set = set(&literals.iter().map(String::as_str).collect::<Vec<_>>());
         let text = literals.concat();
         assert_eq!(found(&set, &text).len(), 200);
+    }
+
+    #[test]
+    fn short_and_long_searches_find_the_same() {
+        let set = set(&["ab", "abc", "bca", "c", "caab", "aab"]);
+        let text: String = (0..SHORT_BYTES_MAX * 2).map(|n| char::from(b"abcd"[n * n % 7 % 4])).collect();
+        let long = found(&set, &text);
+        let mut short = Vec::new();
+        for from in (0..text.len()).step_by(SHORT_BYTES_MAX) {
+            let mut hits = Vec::new();
+            set.scan(text.as_bytes(), from, from + SHORT_BYTES_MAX, &mut hits);
+            short.extend(hits.iter().map(|h| (h.start, h.literal)));
+        }
+        assert!(long.len() > SHORT_BYTES_MAX / 4);
+        assert_eq!(short, long);
     }
 
     #[test]
