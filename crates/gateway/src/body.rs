@@ -9,7 +9,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+
+use crate::caller_body::CallerBody;
 
 /// The longest silence between two pieces of a request body.
 pub const BODY_SILENCE_MAX: Duration = Duration::from_mins(1);
@@ -98,7 +99,7 @@ pub enum Outgoing {
     /// A body that no rule looks at, passed on as it comes; `sent` counts its bytes.
     Stream {
         /// The caller's body.
-        incoming: Incoming,
+        incoming: CallerBody,
         /// Bytes that may still come before the limit.
         left: u64,
         /// The limit, for the message.
@@ -156,7 +157,7 @@ impl http_body::Body for Outgoing {
 }
 
 /// Reads a body to its end, at most `limit` bytes. Trailers are dropped.
-pub async fn read_to_end(mut incoming: Incoming, limit: u64) -> Result<Bytes, BodyError> {
+pub async fn read_to_end(mut incoming: CallerBody, limit: u64) -> Result<Bytes, BodyError> {
     if incoming.size_hint().lower() > limit {
         return Err(BodyError::TooLarge(limit));
     }

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderMap, Method};
-use hyper::body::Incoming;
 use keyward_core::Operation;
 use keyward_mask::mask_bytes;
 
 use crate::body::{BodyError, read_to_end};
+use crate::caller_body::CallerBody;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::Session;
 use crate::understand::{BodyNeed, UnderstandError, body_need, understand};
@@ -34,7 +34,7 @@ pub enum CallBody {
     /// Read to its end.
     Whole(Bytes),
     /// Passed on as it comes: no rule looks at it.
-    Passing(Incoming),
+    Passing(CallerBody),
 }
 
 impl Session {
@@ -44,7 +44,7 @@ impl Session {
         path: String,
         query: String,
         parts: Parts,
-        incoming: Incoming,
+        incoming: CallerBody,
     ) -> Result<Call, Refusal> {
         let kind = self.target.settings.connection.kind;
         let declared = declared_length(&parts.headers);
@@ -54,7 +54,7 @@ impl Session {
         }
         let body = match body_need(kind, &parts.method, &path, &parts.headers) {
             BodyNeed::Whole => CallBody::Whole(self.whole(incoming).await?),
-            BodyNeed::None if hyper::body::Body::is_end_stream(&incoming) => CallBody::Whole(Bytes::new()),
+            BodyNeed::None if http_body::Body::is_end_stream(&incoming) => CallBody::Whole(Bytes::new()),
             BodyNeed::None => CallBody::Passing(incoming),
         };
         let bytes = match &body {
@@ -87,7 +87,7 @@ impl Session {
     }
 
     /// Reads a body to its end, within what is inspected.
-    pub(crate) async fn whole(&self, incoming: Incoming) -> Result<Bytes, Refusal> {
+    pub(crate) async fn whole(&self, incoming: CallerBody) -> Result<Bytes, Refusal> {
         let limit =
             self.gateway.limits.inspect_body_bytes_max.min(self.target.settings.request_body_bytes_max);
         read_to_end(incoming, limit).await.map_err(|error| match error {

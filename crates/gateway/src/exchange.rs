@@ -13,6 +13,7 @@ use keyward_journal::record::Refused;
 
 use crate::admit::{Admission, Permit};
 use crate::body::Body;
+use crate::caller_body::CallerBody;
 use crate::forward::forward;
 use crate::identify::{Verified, presented_credential};
 use crate::refusal::{Blame, Refusal, RefusalKind};
@@ -27,6 +28,7 @@ pub async fn answer(gateway: Arc<Gateway>, peer: SocketAddr, request: Request<In
     let id = RequestId::new(clock::fresh_id());
     let in_flight = gateway.shared.running.enter(&gateway.shared.metrics);
     let (parts, incoming) = request.into_parts();
+    let incoming = CallerBody::new(incoming, &parts.headers);
     let route = edge::read(&parts).and_then(|head| gateway.routes.find(head));
     let target = route.as_ref().ok().map(|route| Arc::clone(&route.target));
     let answered = match route {
@@ -48,7 +50,7 @@ async fn exchange(
     in_flight: InFlight,
     route: Route,
     mut parts: Parts,
-    incoming: Incoming,
+    incoming: CallerBody,
 ) -> Result<Response<Body>, Refusal> {
     let verified = identify(gateway, &mut parts).await?;
     let session = Arc::new(gateway.open(verified, route.target, peer, id, in_flight)?);

@@ -22,6 +22,7 @@ pub mod understand;
 
 pub mod admin;
 pub mod body;
+pub mod caller_body;
 pub mod clock;
 pub mod fetch;
 mod listen;

@@ -17,6 +17,7 @@ use http::{HeaderMap, Response};
 use keyward_core::{ApprovalId, Decision, MaskRule, Place, RequestDigest};
 use keyward_journal::record::DecisionRecord;
 use keyward_mask::mask_bytes;
+use keyward_secrets::Lease;
 use keyward_store::{ApprovalState, Binding, CreateError, NewApproval, RequestSummary};
 
 pub use answers::{AnswerCopy, Answers, LastRun, RunningNote};
@@ -72,9 +73,9 @@ impl Session {
         let binding = Binding {
             digest,
             policy_version: self.gateway.policy.version().to_string(),
-            credential_version: lease.map(|lease| lease.version.clone()).unwrap_or_default(),
+            credential_version: lease.as_ref().map(|lease| lease.version.clone()).unwrap_or_default(),
         };
-        let new = self.new_approval(&call, &decision, binding.clone())?;
+        let new = self.new_approval(&call, &decision, binding.clone(), lease.as_ref())?;
         let watched = shared.approvals.ask(new, self.request).await.map_err(not_asked)?;
         let held = Held { call, decision: record, obligations: decision, binding, watched };
         Ok(Admission::Held(Box::new(held)))
@@ -106,6 +107,7 @@ impl Session {
         call: &Call,
         decision: &Decision,
         binding: Binding,
+        lease: Option<&Arc<Lease>>,
     ) -> Result<NewApproval, Refusal> {
         let Some(approval) = decision.approval.clone() else {
             return Err(Refusal::new(
@@ -122,16 +124,16 @@ impl Session {
             rule: decision.rule.as_deref().unwrap_or("").to_owned(),
             reason: decision.reason.as_deref().unwrap_or("").to_owned(),
             approval,
-            summary: self.summary(call)?,
+            summary: self.summary(call, lease)?,
             live_max: self.gateway.holding.pending_per_principal_max,
         })
     }
 
     /// What the approver is shown: masked, with the true length.
-    fn summary(&self, call: &Call) -> Result<RequestSummary, Refusal> {
+    fn summary(&self, call: &Call, lease: Option<&Arc<Lease>>) -> Result<RequestSummary, Refusal> {
         let body = whole(call);
         let shown = body.get(..SUMMARY_BODY_BYTES_MAX).unwrap_or(body);
-        let text = match self.request_mask(None)? {
+        let text = match self.request_mask(lease)? {
             Some(profile) => mask_bytes(&profile, shown).bytes,
             None => shown.to_vec(),
         };
@@ -146,7 +148,7 @@ impl Session {
     /// Masks what the caller sent, for people and records: all credentials, whatever the rules say.
     pub(crate) fn request_mask(
         &self,
-        lease: Option<&Arc<keyward_secrets::Lease>>,
+        lease: Option<&Arc<Lease>>,
     ) -> Result<Option<Arc<keyward_mask::Profile>>, Refusal> {
         let rule = MaskRule {
             rule: "request".into(),
@@ -245,7 +247,12 @@ where
     let patience =
         Patience::of(&held.call.headers, held.call.operation.stream, kind, &session.gateway.holding);
     if patience == Patience::None {
-        return Ok(accepted(&session, &held));
+        // Who polls sends the call again once it is decided, and then wants its answer.
+        let state = *held.watched.state.borrow();
+        if state == ApprovalState::Pending {
+            return Ok(accepted(&session, &held));
+        }
+        return go_on(session, held, state, proceed).await;
     }
     if let Ok(state) = tokio::time::timeout(patience.silence(), held.decided()).await {
         return go_on(session, held, state, proceed).await;
