@@ -26,9 +26,12 @@ pub(super) fn forms(value: &[u8]) -> Vec<Form> {
         plain.insert(spelled(value, hex, b"", |_| false));
         plain.insert(spelled(value, hex, b"\\x", |_| false));
         plain.insert(spelled(value, hex, b"%", |_| false));
-        plain.insert(spelled(value, hex, b"%", unreserved));
-        plain.insert(spelled(value, hex, b"%", |b| unreserved(b) || sub_delimiter(b)));
-        plain.insert(form_encoded(value, hex));
+        for also_kept in PERCENT_KEEPS {
+            plain.insert(spelled(value, hex, b"%", |b| unreserved(b) || also_kept.contains(&b)));
+        }
+        for kept in FORM_KEEPS {
+            plain.insert(form_encoded(value, hex, kept));
+        }
     }
     for apostrophe in ["&#39;", "&#x27;", "&apos;"] {
         for quote in ["&quot;", "&#34;"] {
@@ -71,14 +74,23 @@ const fn unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// What many writers leave alone in a path or a query although they need not.
-const fn sub_delimiter(byte: u8) -> bool {
-    matches!(byte, b'/' | b':' | b'@' | b'!' | b'$' | b'\'' | b'(' | b')' | b'*' | b',' | b';')
-}
+/// What writers of addresses leave alone beside letters, digits and `-._~`, as each does it.
+const PERCENT_KEEPS: [&[u8]; 7] = [
+    b"",                 // RFC 3986, nothing more than it must
+    b"/",                // Python's `quote`
+    b"!'()*",            // JavaScript's `encodeURIComponent`
+    b"!#$&'()*+,/:;=?@", // JavaScript's `encodeURI`
+    b"$&+:=@",           // Go's `PathEscape`
+    b"!$&'()*+,/:;=@",   // a path by RFC 3986
+    b"!$'()*,/:;@",      // a query of which `&`, `=` and `+` are taken
+];
 
-fn form_encoded(value: &[u8], digits: [u8; 16]) -> Vec<u8> {
-    let spelled = spelled(value, digits, b"%", |b| unreserved(b) && b != b'~' || b == b' ' || b == b'*');
-    spelled.into_iter().map(|b| if b == b' ' { b'+' } else { b }).collect()
+/// What writers of forms leave alone beside letters and digits: browsers, and Python or Go.
+const FORM_KEEPS: [&[u8]; 2] = [b"-._*", b"-._~"];
+
+fn form_encoded(value: &[u8], digits: [u8; 16], kept: &[u8]) -> Vec<u8> {
+    let keep = |b: u8| b.is_ascii_alphanumeric() || b == b' ' || kept.contains(&b);
+    spelled(value, digits, b"%", keep).into_iter().map(|b| if b == b' ' { b'+' } else { b }).collect()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -152,6 +164,10 @@ mod tests {
         assert!(has(value, "p%26ss%22w%2frd%279%20%c3%a4"), "percent, lower case");
         assert!(has(value, "p%26ss%22w/rd'9%20%C3%A4"), "percent, minimal");
         assert!(has(value, "p%26ss%22w%2Frd%279+%C3%A4"), "form");
+        assert!(has(value, "p%26ss%22w%2Frd'9%20%C3%A4"), "encodeURIComponent");
+        assert!(has(value, "p&ss%22w/rd'9%20%C3%A4"), "encodeURI");
+        assert!(has("a ~long*value", "a+%7Elong*value"), "a browser's form");
+        assert!(has("a ~long*value", "a+~long%2Avalue"), "Python's and Go's form");
         assert!(has(value, "p&amp;ss&quot;w/rd&#39;9 ä"), "HTML");
         assert!(has(value, "702673732277 2f72642739 20c3a4".replace(' ', "").as_str()), "hex");
         assert!(has("abcdefgh", r"\x61\x62\x63\x64\x65\x66\x67\x68"), "hex escapes");
