@@ -16,10 +16,12 @@ pub(super) fn run(session: &Session) -> Result<(), Failure> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let server = Server::start(&loaded).await?;
-        let stop = CancellationToken::new();
+        // Before anything is open: from here on a signal stops in order, and one to reload does not end the process.
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let _hangup = signal(SignalKind::hangup())?;
+        let server = Server::start(&loaded).await?;
+        let stop = CancellationToken::new();
         let reason = tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",

@@ -1,0 +1,19 @@
+//! The real binary on loopback: what crosses it byte for byte, what it withstands, and what it leaves on record. The
+//! numbers are those of the hostile catalogue.
+
+#[cfg(test)]
+mod holding;
+#[cfg(test)]
+mod kit;
+#[cfg(test)]
+mod masking;
+#[cfg(test)]
+mod passing;
+#[cfg(test)]
+mod protocols;
+#[cfg(test)]
+mod refusing;
+#[cfg(test)]
+mod starting;
+#[cfg(test)]
+mod streaming;

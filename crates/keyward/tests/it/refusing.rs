@@ -1,0 +1,579 @@
+//! Requests that two parsers could read in two ways, or that no rule allows: nothing of them reaches the upstream.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use crate::kit::{ALLOW, Answer, Caller, PATIENCE, Upstream, World, http, keyed, reply, request, until_true};
+
+const SECRET: &str = concat!("refusing-", "credential-0123456789");
+
+/// Everything under `/denied` is blocked, everything else passes.
+const DENIED: &str = "  - {id: all, effect: allow, when: 'true'}
+  - {id: denied, effect: block, when: 'operation.path.startsWith(\"/denied\")', message: Not this.}
+";
+
+struct Scene {
+    upstream: Upstream,
+    world: World,
+    gateway: crate::kit::Gateway,
+    token: String,
+}
+
+impl Scene {
+    fn new(rules: &str) -> Self {
+        let upstream = Upstream::answering(|seen| reply("200 OK", &[("x-line", &seen.line)], &seen.body));
+        let connections =
+            [http("plain", &upstream.url()), keyed("keyed", "http", &upstream.url(), "KEY")].concat();
+        let world = World::new(&connections, rules).secret("KEY", SECRET);
+        let gateway = world.start();
+        let token = world.alice();
+        Self { upstream, world, gateway, token }
+    }
+
+    /// Sends bytes in which `TOKEN` stands for a good credential line, and reads what comes back: the first answer, if
+    /// there is one.
+    fn raw(&self, bytes: impl AsRef<[u8]>) -> Option<Answer> {
+        let credential = format!("Authorization: Bearer {}", self.token);
+        let bytes = bytes.as_ref();
+        let at = bytes.windows(5).position(|window| window == b"TOKEN");
+        let bytes = match at {
+            Some(at) => [&bytes[..at], credential.as_bytes(), &bytes[at + 5..]].concat(),
+            None => bytes.to_vec(),
+        };
+        let mut caller = Caller::connect(self.gateway.data);
+        caller.line.write(&bytes);
+        caller.answer_to("GET")
+    }
+
+    /// Must end in one of these statuses, or in a closed connection (0), and send nothing.
+    fn refused(&self, name: &str, bytes: impl AsRef<[u8]>, statuses: &[u16]) {
+        let before = self.upstream.seen().len();
+        let answer = self.raw(&bytes);
+        let status = answer.as_ref().map_or(0, |answer| answer.status);
+        let text = String::from_utf8_lossy(bytes.as_ref()).into_owned();
+        assert!(statuses.contains(&status), "{name}: {status} for {text:?}: {answer:?}");
+        assert_eq!(self.upstream.seen().len(), before, "{name}: {text:?} reached the upstream");
+    }
+}
+
+#[test]
+fn catalogue_27_28_30_framing_in_two_readings_sends_nothing() {
+    let scene = Scene::new(ALLOW);
+    let smuggled = "GET /plain/smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
+    let head = "POST /plain/x HTTP/1.1\r\nHost: x\r\nTOKEN\r\n";
+    let chunked = format!("0\r\n\r\n{smuggled}");
+    let framings = [
+        ("28 list", format!("Transfer-Encoding: ,chunked\r\n\r\n{chunked}")),
+        ("28 xchunked", format!("Transfer-Encoding: xchunked\r\n\r\n{chunked}")),
+        ("28 identity", format!("Transfer-Encoding: identity\r\n\r\n{chunked}")),
+        ("28 gzip, chunked", format!("Transfer-Encoding: gzip, chunked\r\n\r\n{chunked}")),
+        ("28 chunked, gzip", format!("Transfer-Encoding: chunked, gzip\r\n\r\n{chunked}")),
+        (
+            "28 two lines",
+            format!("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n{chunked}"),
+        ),
+        ("28 vertical tab", format!("Transfer-Encoding: \x0bchunked\r\n\r\n{chunked}")),
+        ("30 differing", format!("Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc{smuggled}")),
+        ("30 list", format!("Content-Length: 3, 3\r\n\r\nabc{smuggled}")),
+        ("30 plus", format!("Content-Length: +3\r\n\r\nabc{smuggled}")),
+        ("30 hex", format!("Content-Length: 0x3\r\n\r\nabc{smuggled}")),
+        ("30 underscore", format!("Content-Length: 1_0\r\n\r\nabc{smuggled}")),
+        ("30 empty", format!("Content-Length: \r\n\r\nabc{smuggled}")),
+        ("30 negative", format!("Content-Length: -1\r\n\r\nabc{smuggled}")),
+        ("30 2^64", format!("Content-Length: 18446744073709551616\r\n\r\nabc{smuggled}")),
+    ];
+    for (name, framing) in framings {
+        scene.refused(name, format!("{head}{framing}"), &[0, 400, 413]);
+    }
+    assert!(scene.upstream.saw_nothing());
+    // 27: refused, or one request that is framed anew and the last on its connection.
+    for framing in
+        ["Content-Length: 6\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 6"]
+    {
+        let mut caller = Caller::connect(scene.gateway.data);
+        let head = head.replace("TOKEN", &format!("Authorization: Bearer {}", scene.token));
+        caller.send(format!("{head}{framing}\r\n\r\n1\r\nz\r\n{chunked}"));
+        let answer = caller.answer();
+        assert!(
+            answer.status == 400 || (answer.body == b"z" && answer.header("connection") == "close"),
+            "{answer:?}"
+        );
+        assert!(caller.head().is_none(), "something followed");
+    }
+    for seen in scene.upstream.seen() {
+        assert!(
+            seen.line == "POST /x HTTP/1.1"
+                && seen.all("content-length").len() + seen.all("transfer-encoding").len() == 1,
+            "{seen:?}"
+        );
+    }
+    // Two equal lengths may be one.
+    let answer = scene.raw(format!("{head}Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc")).unwrap();
+    assert!(answer.status == 400 || answer.body == b"abc", "{answer:?}");
+}
+
+#[test]
+fn catalogue_29_other_versions_are_not_served() {
+    let scene = Scene::new(ALLOW);
+    for (name, line, rest) in [
+        ("1.0", "GET /plain/x HTTP/1.0", ""),
+        ("1.0 with TE", "POST /plain/x HTTP/1.0", "Transfer-Encoding: chunked\r\n"),
+        ("1.0 kept alive", "GET /plain/x HTTP/1.0", "Connection: keep-alive\r\n"),
+        ("1.2", "GET /plain/x HTTP/1.2", ""),
+        ("2.0", "GET /plain/x HTTP/2.0", ""),
+        ("0.9", "GET /plain/x", ""),
+        ("lower case", "GET /plain/x http/1.1", ""),
+    ] {
+        scene.refused(name, format!("{line}\r\nHost: x\r\nTOKEN\r\n{rest}\r\n"), &[0, 400, 505]);
+    }
+    assert!(scene.upstream.saw_nothing());
+}
+
+#[test]
+fn catalogue_31_chunks_that_are_malformed_never_complete_a_request() {
+    let scene = Scene::new(ALLOW);
+    for (name, body) in [
+        ("hex prefix", "0x1\r\na\r\n0\r\n\r\n"),
+        ("plus", "+1\r\na\r\n0\r\n\r\n"),
+        ("underscore", "1_0\r\naaaaaaaaaaaaaaaa\r\n0\r\n\r\n"),
+        ("minus", "-1\r\na\r\n0\r\n\r\n"),
+        ("17 digits", "10000000000000001\r\na\r\n0\r\n\r\n"),
+        ("bare LF in an extension", "1;a\nb\r\na\r\n0\r\n\r\n"),
+        ("wrong terminator", "1\r\naXX0\r\n\r\n"),
+        ("bare LF after the size", "1\na\r\n0\r\n\r\n"),
+        ("no size", "\r\na\r\n0\r\n\r\n"),
+    ] {
+        // As bytes that pass unread, and as JSON that is read first.
+        for content_type in ["application/octet-stream", "application/json"] {
+            let head = format!(
+                "POST /plain/x HTTP/1.1\r\nHost: x\r\nTOKEN\r\nContent-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n"
+            );
+            let answer = scene.raw(format!("{head}{body}"));
+            assert!(answer.as_ref().is_none_or(|answer| answer.status >= 400), "{name}: {answer:?}");
+        }
+    }
+    until_true("the end of what was begun", || scene.upstream.closed() == scene.upstream.connections());
+    assert!(scene.upstream.seen().iter().all(|seen| !seen.complete), "{:?}", scene.upstream.seen());
+}
+
+#[test]
+fn catalogue_32_33_34_heads_in_two_readings_send_nothing() {
+    let scene = Scene::new(ALLOW);
+    let with = |line: &str| format!("GET /plain/x HTTP/1.1\r\nHost: x\r\nTOKEN\r\n{line}\r\n\r\n");
+    for (name, line) in [
+        ("32 bare CR", "X-A: a\rb"),
+        ("32 NUL", "X-A: a\0b"),
+        ("32 obs-fold", "X-A: a\r\n b"),
+        ("32 space before the colon", "X-A : a"),
+        ("32 tab before the colon", "X-A\t: a"),
+        ("32 empty name", ": a"),
+        ("32 no token", "X A: a"),
+        ("32 no colon", "X-A"),
+        ("33 two hosts", "Host: x"),
+        ("33 two different hosts", "Host: y"),
+    ] {
+        scene.refused(name, with(line), &[0, 400]);
+    }
+    scene.refused(
+        "32 first header begins with a blank",
+        "GET /plain/x HTTP/1.1\r\n Host: x\r\nTOKEN\r\n\r\n",
+        &[0, 400],
+    );
+    scene.refused("33 no host", "GET /plain/x HTTP/1.1\r\nTOKEN\r\n\r\n", &[400]);
+    scene.refused("33 absolute form", "GET http://y/plain/x HTTP/1.1\r\nHost: x\r\nTOKEN\r\n\r\n", &[400]);
+    for host in ["a/x?", "u@b", "a b", "[::1", "a.", "a:99999", "a:", "", "a,b", "a\tb", "a\\b", "\u{e4}"] {
+        scene.refused(
+            "34 host",
+            format!("GET /plain/x HTTP/1.1\r\nHost: {host}\r\nTOKEN\r\n\r\n"),
+            &[0, 400],
+        );
+    }
+    assert!(scene.upstream.saw_nothing());
+    // The upstream's host is always the configured one. Lines that end in LF alone are read (RFC 9112, 2.2), and
+    // written anew.
+    for head in [
+        "GET http://x/plain/x HTTP/1.1\r\nHost: x\r\nTOKEN\r\n\r\n",
+        "GET /plain/x HTTP/1.1\nHost: x\nTOKEN\n\n",
+    ] {
+        assert_eq!(scene.raw(head).unwrap().status, 200);
+    }
+    for seen in scene.upstream.seen() {
+        assert_eq!((&*seen.line, seen.headers.len()), ("GET /x HTTP/1.1", 1));
+        assert_eq!(seen.all("host"), [scene.upstream.address.to_string()]);
+    }
+}
+
+#[test]
+fn catalogue_35_a_path_is_judged_as_it_is_forwarded() {
+    let scene = Scene::new(DENIED);
+    let at = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\nTOKEN\r\n\r\n").into_bytes();
+    for path in [
+        "/plain/a/../denied",
+        "/plain/../denied",
+        "/plain/%2e%2e/denied",
+        "/plain/a/%2E%2E/denied",
+        "/plain/%252e%252e/denied",
+        "/plain/..;/denied",
+        "/plain/a/..;x/denied",
+        "/plain/./denied",
+        "/plain//denied",
+        "//plain/denied",
+        "/plain/%2fdenied",
+        "/plain/%5cdenied",
+        "/plain/\\denied",
+        "/plain/a%00",
+        "/plain/%64enied",
+        "/plain/%c0%ae%c0%ae/denied%",
+        "/plain/\u{e9}",
+        "plain/x",
+        "*",
+        "/plain/a%zz",
+    ] {
+        scene.refused("35 path", at(path), &[0, 400, 404]);
+    }
+    for path in ["/plain/denied", "/plain/denied/x?a=b", "/plain/denied;a=b"] {
+        scene.refused("35 denied", at(path), &[403]);
+    }
+    assert!(scene.upstream.saw_nothing());
+    // A fragment is neither judged nor forwarded.
+    assert_eq!(scene.raw(at("/plain/a#/denied")).unwrap().header("x-line"), "GET /a HTTP/1.1");
+    for path in
+        ["/plain/a%20b", "/plain/a;x=y/z", "/plain/x?q=/../denied&r=%2e%2e", "/plain/", "/plain/Denied"]
+    {
+        let answer = scene.raw(at(path)).unwrap();
+        assert_eq!(
+            answer.header("x-line"),
+            format!("GET {} HTTP/1.1", path.strip_prefix("/plain").unwrap()),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn catalogue_37_methods_outside_the_list_are_refused() {
+    let scene = Scene::new(ALLOW);
+    for method in ["get", "TRACE", "PROPFIND", "Post", "G\u{45}TT"] {
+        scene.refused("37 method", format!("{method} /plain/x HTTP/1.1\r\nHost: x\r\nTOKEN\r\n\r\n"), &[405]);
+    }
+    scene.refused(
+        "37 CONNECT",
+        "CONNECT plain:443 HTTP/1.1\r\nHost: plain:443\r\nTOKEN\r\n\r\n",
+        &[400, 405],
+    );
+    scene.refused("37 CONNECT", "CONNECT /plain/x HTTP/1.1\r\nHost: x\r\nTOKEN\r\n\r\n", &[0, 400, 405]);
+    assert!(scene.upstream.saw_nothing());
+}
+
+#[test]
+fn catalogue_25_38_to_41_45_143_what_belongs_to_one_hop_or_to_us_does_not_pass() {
+    let scene = Scene::new(ALLOW);
+    let head = [
+        "GET /keyed/x HTTP/1.1",
+        "Host: x",
+        "TOKEN",
+        "Connection: authorization, keyward-principal, x-nominated, upgrade, HTTP2-Settings",
+        "Connection: x-other",
+        "X-Nominated: 1",
+        "X-Other: 1",
+        "TE: trailers",
+        "Trailer: x",
+        "Keep-Alive: timeout=5",
+        "Proxy-Authorization: Basic eDp5",
+        "Proxy-Authenticate: Basic",
+        "Proxy-Connection: keep-alive",
+        "Upgrade: h2c",
+        "HTTP2-Settings: AAMAAABk",
+        "Keyward-Principal: root",
+        "KEYWARD_PRINCIPAL: root",
+        "keyward-rule: x",
+        "keyward-anything: x",
+        "X-Forwarded-For: 203.0.113.1",
+        "X-Forwarded-Host: evil",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Port: 1",
+        "X-Forwarded-User: root",
+        "X-Forwarded-Client-Cert: x",
+        "Forwarded: for=203.0.113.1",
+        "X-Real-IP: 203.0.113.1",
+        "True-Client-IP: 203.0.113.1",
+        "X-HTTP-Method-Override: DELETE",
+        "X-Method-Override: DELETE",
+        "X-Original-URL: /denied",
+        "Cookie: session=1",
+        "X-Amz-Security-Token: x",
+        "X-Kept: 1",
+    ];
+    let answer = scene.raw(format!("{}\r\n\r\n", head.join("\r\n"))).unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let mut headers: Vec<_> = scene.upstream.only().headers;
+    headers.sort();
+    let pair = |name: &str, value: String| (name.to_owned(), value);
+    let host = scene.upstream.address.to_string();
+    let expected = [
+        pair("accept-encoding", "identity".to_owned()),
+        pair("authorization", format!("Bearer {SECRET}")),
+        pair("host", host),
+        pair("x-kept", "1".to_owned()),
+    ];
+    assert_eq!(headers, expected);
+}
+
+#[test]
+fn catalogue_19_20_two_credentials_or_one_in_the_wrong_place_are_refused() {
+    let scene = Scene::new(ALLOW);
+    let token = &scene.token;
+    let with = |path: &str, lines: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\n{lines}\r\n");
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    scene.refused("20 twice", with("/plain/x", &bearer.repeat(2)), &[400]);
+    scene.refused("20 two headers", with("/plain/x", &format!("{bearer}x-api-key: {token}\r\n")), &[400]);
+    scene.refused(
+        "20 joined",
+        with("/plain/x", &format!("Authorization: Bearer {token}, Bearer {token}\r\n")),
+        &[400, 401],
+    );
+    scene.refused(
+        "19 query beside a header",
+        with(&format!("/plain/x?access_token={token}"), &bearer),
+        &[400],
+    );
+    scene.refused("19 query", with(&format!("/plain/x?access_token={token}"), ""), &[400, 401]);
+    scene.refused("19 cookie", with("/plain/x", &format!("Cookie: token={token}\r\n")), &[400, 401]);
+    scene.refused("none", with("/plain/x", ""), &[401]);
+    assert!(scene.upstream.saw_nothing());
+    let log = scene.gateway.log();
+    assert!(!log.contains(token.as_str()), "a token is in the log");
+}
+
+#[test]
+fn catalogue_42_a_denied_call_does_not_ask_for_its_body() {
+    let scene = Scene::new(DENIED);
+    let mut caller = Caller::connect(scene.gateway.data);
+    caller.send(format!(
+        "POST /plain/denied HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/octet-stream\r\n\
+         Content-Length: 1000000\r\nExpect: 100-continue\r\n\r\n",
+        scene.token
+    ));
+    // The first thing that comes is the refusal, not 100.
+    let answer = caller.answer();
+    assert_eq!((answer.status, answer.code().as_str()), (403, "blocked_by_policy"));
+    assert!(scene.upstream.saw_nothing());
+    // An allowed one asks, and the upstream gets the body without `expect`.
+    let mut caller = Caller::connect(scene.gateway.data);
+    caller.send(format!(
+        "POST /plain/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Content-Length: 2\r\nExpect: 100-continue\r\n\r\n",
+        scene.token
+    ));
+    assert_eq!(caller.head().unwrap().status, 100);
+    caller.send("{}");
+    assert_eq!(caller.answer().text(), "{}");
+    assert!(scene.upstream.only().all("expect").is_empty());
+}
+
+#[test]
+fn catalogue_43_86_a_denied_upload_is_not_taken_for_requests() {
+    let scene = Scene::new(DENIED);
+    let smuggled =
+        format!("GET /plain/smuggled HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n", scene.token);
+    let body = smuggled.repeat(2000);
+    for content_type in ["application/octet-stream", "application/json"] {
+        let mut caller = Caller::connect(scene.gateway.data);
+        caller.send(format!(
+            "POST /plain/denied HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+            scene.token,
+            body.len()
+        ));
+        caller.send(&smuggled);
+        if content_type == "application/octet-stream" {
+            // The verdict is there while the body is still coming.
+            assert_eq!(caller.answer().status, 403);
+            caller.line.write(&body.as_bytes()[smuggled.len()..]);
+        } else {
+            caller.line.write(&body.as_bytes()[smuggled.len()..]);
+            assert_eq!(caller.answer().status, 400);
+        }
+        // Whatever follows on this connection is the answer to the next request, or its end.
+        if caller.line.write(&request("GET", "/plain/denied/next", &scene.token, &[], b""))
+            && let Some(next) = caller.answer_to("GET")
+        {
+            assert_eq!(next.status, 403);
+        }
+    }
+    assert!(scene.upstream.saw_nothing(), "{:?}", scene.upstream.seen());
+}
+
+#[test]
+fn catalogue_53_pipelined_calls_are_answered_in_order_and_each_is_on_record() {
+    let scene = Scene::new(DENIED);
+    let mut caller = Caller::connect(scene.gateway.data);
+    let denied = |number: usize| number.is_multiple_of(3);
+    let calls = (0..100).flat_map(|number| {
+        let path =
+            if denied(number) { format!("/plain/denied/{number}") } else { format!("/plain/{number}") };
+        request(
+            "POST",
+            &path,
+            &scene.token,
+            &[("Content-Type", "application/octet-stream")],
+            number.to_string().as_bytes(),
+        )
+    });
+    caller.send(calls.collect::<Vec<_>>());
+    for number in 0..100 {
+        let answer = caller.answer();
+        if denied(number) {
+            assert_eq!(answer.status, 403, "{number}");
+        } else {
+            assert_eq!((answer.status, answer.text()), (200, number.to_string()));
+        }
+    }
+    assert_eq!(scene.upstream.seen().len(), 66);
+    until_true("66 outcomes", || scene.world.outcomes().len() == 66);
+    let refused =
+        scene.world.records().iter().filter(|r| matches!(r, keyward_journal::Record::Refused(_))).count();
+    assert_eq!(refused, 34);
+}
+
+/// HTTP/2 as frames, with header fields written literally, so that nothing is normalised.
+mod frames {
+    pub(super) const HEADERS: u8 = 1;
+    pub(super) const RST_STREAM: u8 = 3;
+    pub(super) const GOAWAY: u8 = 7;
+    pub(super) const DATA: u8 = 0;
+    pub(super) const SETTINGS: u8 = 4;
+
+    pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+    }
+
+    /// Fields as literals without indexing (RFC 7541, 6.2.2).
+    pub(super) fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
+        let mut block = Vec::new();
+        let mut text = |text: &str| {
+            let length = text.len();
+            if length < 127 {
+                block.push(u8::try_from(length).unwrap());
+            } else {
+                block.push(127);
+                let mut rest = length - 127;
+                while rest >= 128 {
+                    block.push(u8::try_from(rest % 128).unwrap() | 128);
+                    rest /= 128;
+                }
+                block.push(u8::try_from(rest).unwrap());
+            }
+            block.extend_from_slice(text.as_bytes());
+        };
+        let mut all = Vec::new();
+        for (name, value) in fields {
+            text(name);
+            text(value);
+        }
+        // Each field begins with a zero byte; it is put in afterwards.
+        let mut rest = &block[..];
+        for (name, value) in fields {
+            all.push(0);
+            let length = encoded_length(name) + encoded_length(value);
+            all.extend_from_slice(&rest[..length]);
+            rest = &rest[length..];
+        }
+        all
+    }
+
+    fn encoded_length(text: &str) -> usize {
+        let mut length = 1 + text.len();
+        if text.len() >= 127 {
+            let mut rest = text.len() - 127;
+            length += 1;
+            while rest >= 128 {
+                length += 1;
+                rest /= 128;
+            }
+        }
+        length
+    }
+}
+
+/// The kind of the first frame that ends or answers stream 1, and its payload.
+fn h2_end(scene: &Scene, fields: &[(&str, &str)], data: Option<&[u8]>) -> (u8, Vec<u8>) {
+    let mut stream = TcpStream::connect(scene.gateway.data).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend(frames::frame(frames::SETTINGS, 0, 0, &[]));
+    let end_stream = u8::from(data.is_none());
+    bytes.extend(frames::frame(frames::HEADERS, 4 | end_stream, 1, &frames::fields(fields)));
+    if let Some(data) = data {
+        bytes.extend(frames::frame(frames::DATA, 1, 1, data));
+    }
+    stream.write_all(&bytes).unwrap();
+    loop {
+        let mut head = [0; 9];
+        if stream.read_exact(&mut head).is_err() {
+            return (frames::GOAWAY, Vec::new());
+        }
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; usize::try_from(length).unwrap()];
+        if stream.read_exact(&mut payload).is_err() {
+            return (frames::GOAWAY, Vec::new());
+        }
+        if matches!(head[3], frames::HEADERS | frames::RST_STREAM | frames::GOAWAY) {
+            return (head[3], payload);
+        }
+    }
+}
+
+#[test]
+fn catalogue_47_48_h2_requests_in_two_readings_send_nothing() {
+    let scene = Scene::new(ALLOW);
+    let bearer = format!("Bearer {}", scene.token);
+    let good = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":authority", "gateway"),
+        (":path", "/plain/x"),
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+    ];
+    let with = |more: &[(&'static str, &'static str)]| [&good[..], more].concat();
+    let without = |name: &str| good.iter().filter(|field| field.0 != name).copied().collect::<Vec<_>>();
+    let but = |name: &'static str, value: &'static str| {
+        good.iter().map(|field| if field.0 == name { (name, value) } else { *field }).collect::<Vec<_>>()
+    };
+    // 200 and 400 stand in HPACK's static table: 0x88, 0x8c.
+    let (kind, payload) = h2_end(&scene, &good, Some(b"{}"));
+    assert_eq!((kind, payload[0]), (frames::HEADERS, 0x88), "the good one passes");
+    assert_eq!(scene.upstream.seen().len(), 1);
+    let pseudo_last = [&without(":path")[..], &[(":path", "/plain/x")]].concat();
+    let bearer_twice = [&good[..], &[("authorization", bearer.as_str())]].concat();
+    let cases: Vec<(&str, Vec<(&str, &str)>)> = vec![
+        ("47 te", with(&[("te", "gzip")])),
+        ("47 connection", with(&[("connection", "close")])),
+        ("47 transfer-encoding", with(&[("transfer-encoding", "chunked")])),
+        ("47 CRLF in a value", with(&[("x-a", "a\r\nx-b: b")])),
+        ("47 NUL in a value", with(&[("x-a", "a\0b")])),
+        ("47 upper case", with(&[("X-A", "a")])),
+        ("47 space in the path", but(":path", "/plain/x y")),
+        ("47 empty path", but(":path", "")),
+        ("47 two paths", with(&[(":path", "/plain/y")])),
+        ("47 two methods", with(&[(":method", "GET")])),
+        ("47 unknown pseudo-header", with(&[(":protocol", "websocket")])),
+        ("47 pseudo-header after a header", pseudo_last),
+        ("47 length over data", with(&[("content-length", "5")])),
+        ("47 length under data", with(&[("content-length", "1")])),
+        ("47 length twice", with(&[("content-length", "2"), ("content-length", "3")])),
+        ("48 no authority", without(":authority")),
+        ("48 authority with user", but(":authority", "u@gateway")),
+        ("48 authority and host differ", with(&[("host", "other")])),
+        ("48 two authorizations", bearer_twice),
+        ("48 two credentials", with(&[("x-api-key", "x")])),
+        ("35 dots", but(":path", "/plain/../x")),
+        ("37 method", but(":method", "TRACE")),
+    ];
+    for (name, fields) in cases {
+        let (kind, payload) = h2_end(&scene, &fields, Some(b"{}"));
+        let passed = kind == frames::HEADERS && payload.first() == Some(&0x88);
+        assert!(!passed, "{name}");
+        assert_eq!(scene.upstream.seen().len(), 1, "{name} reached the upstream");
+    }
+}
