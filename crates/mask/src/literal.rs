@@ -37,7 +37,7 @@ struct Shard {
 
 impl LiteralSet {
     /// `literals` must be distinct.
-    pub(crate) fn new(literals: Vec<Box<[u8]>>) -> Result<Self, aho_corasick::BuildError> {
+    pub(crate) fn new(literals: &[Box<[u8]>]) -> Result<Self, aho_corasick::BuildError> {
         let mut ordered: Vec<u32> = (0u32..).take(literals.len()).collect();
         let bytes = |id: &u32| literals.get(*id as usize).map(AsRef::as_ref).unwrap_or_default();
         ordered.sort_unstable_by_key(|id| bytes(id));
@@ -52,7 +52,7 @@ impl LiteralSet {
                 |long: &u32| members.iter().copied().filter(|m| bytes(long).starts_with(bytes(m))).collect();
             shards.push(Shard { searcher, here: members.iter().map(begins).collect() });
         }
-        Ok(Self { shards, trie: Trie::new(&literals) })
+        Ok(Self { shards, trie: Trie::new(literals) })
     }
 
     /// Every occurrence of every literal that starts in `from..limit`; ordered.
@@ -98,7 +98,8 @@ mod tests {
     use super::*;
 
     fn set(literals: &[&str]) -> LiteralSet {
-        LiteralSet::new(literals.iter().map(|l| l.as_bytes().into()).collect()).unwrap()
+        let literals: Vec<Box<[u8]>> = literals.iter().map(|l| l.as_bytes().into()).collect();
+        LiteralSet::new(&literals).unwrap()
     }
 
     fn found(set: &LiteralSet, text: &str) -> Vec<(usize, u32)> {

@@ -263,6 +263,6 @@ fn lane(detectors: &[DetectorEntry], kind: Kind) -> Result<LaneLiterals, Profile
         }
     }
     let (literals, uses): (Vec<_>, Vec<_>) = uses.into_iter().unzip();
-    let set = LiteralSet::new(literals).map_err(|_| ProfileError::Literals)?;
+    let set = LiteralSet::new(&literals).map_err(|_| ProfileError::Literals)?;
     Ok(LaneLiterals { set, uses })
 }

@@ -53,6 +53,8 @@ pub struct TextMasker {
     stems: Lane,
     runs: Runs,
     matches: Matches,
+    /// Bytes at the end of `text` that were not looked at yet.
+    deferred: usize,
     /// Only known values are looked for in this text.
     known_only: bool,
 }
@@ -76,6 +78,7 @@ impl TextMasker {
             stems: Lane::default(),
             runs: Runs::default(),
             matches: Matches::default(),
+            deferred: 0,
             known_only: false,
         }
     }
@@ -105,17 +108,39 @@ impl TextMasker {
     pub fn push(&mut self, input: &[u8], out: &mut impl Decisions) {
         for block in input.chunks(BLOCK_BYTES) {
             self.text.extend_from_slice(block);
-            self.advance(Rest::MayFollow, out);
-            self.forget();
+            self.look(out);
         }
         debug_assert!(self.held() <= HOLD_BYTES_MAX, "held back {} bytes", self.held());
+    }
+
+    /// Takes the next bytes of a text that often ends before anybody waits for a decision: one look at all of it then
+    /// replaces one at each piece. [`Self::catch_up`] must follow before the caller returns.
+    pub(crate) fn defer(&mut self, input: &[u8], out: &mut impl Decisions) {
+        if self.deferred + input.len() > BLOCK_BYTES {
+            return self.push(input, out);
+        }
+        self.text.extend_from_slice(input);
+        self.deferred += input.len();
+    }
+
+    /// Decides as much as can be decided of what was deferred.
+    pub(crate) fn catch_up(&mut self, out: &mut impl Decisions) {
+        if self.deferred > 0 {
+            self.look(out);
+        }
+    }
+
+    fn look(&mut self, out: &mut impl Decisions) {
+        self.deferred = 0;
+        self.advance(Rest::MayFollow, out);
+        self.forget();
     }
 
     /// The end of this logical text: everything undecided is decided; the masker is ready for the next text.
     pub fn boundary(&mut self, out: &mut impl Decisions) {
         self.advance(Rest::Ended, out);
         self.text.clear();
-        (self.base, self.known_scanned, self.known_only) = (0, 0, false);
+        (self.base, self.known_scanned, self.deferred, self.known_only) = (0, 0, 0, false);
         self.markers.clear();
         self.stems.clear();
         self.runs.clear();
@@ -210,7 +235,7 @@ pub fn mask_field(profile: &Arc<Profile>, context: &[u8], input: &[u8]) -> Maske
     let mut writer = Writer { input, at: 0, masked: empty };
     let mut engine = TextMasker::new(Arc::clone(profile));
     engine.context(context);
-    engine.push(input, &mut writer);
+    engine.defer(input, &mut writer);
     engine.boundary(&mut writer);
     writer.masked
 }

@@ -33,16 +33,15 @@ impl Trie {
         }
         let mut at = 0;
         for byte in literal {
-            at = match self.child(at, *byte) {
-                Some(child) => child,
-                None => {
-                    let child = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
-                    self.nodes.push(Node::default());
-                    if let Some(node) = self.nodes.get_mut(at as usize) {
-                        node.next.push((*byte, child));
-                    }
-                    child
+            at = if let Some(child) = self.child(at, *byte) {
+                child
+            } else {
+                let child = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+                self.nodes.push(Node::default());
+                if let Some(node) = self.nodes.get_mut(at as usize) {
+                    node.next.push((*byte, child));
                 }
+                child
             };
         }
         if let Some(node) = self.nodes.get_mut(at as usize) {

@@ -69,6 +69,8 @@ pub(super) struct Strand {
     /// What to add to the engine's offsets.
     base: u64,
     context: Vec<u8>,
+    /// The level of the text that the engine has not looked at yet.
+    behind: Option<usize>,
     too_deep: bool,
     logprobs: Option<Box<Logprobs>>,
     pub(super) findings: Vec<Finding>,
@@ -87,6 +89,7 @@ impl Strand {
             offset: 0,
             base: 0,
             context: Vec::new(),
+            behind: None,
             too_deep: false,
             logprobs: None,
             findings: Vec::new(),
@@ -133,6 +136,13 @@ impl Strand {
     pub(super) fn piece(&mut self, meaning: &[u8], raw: &[u8], out: &mut Vec<u8>) {
         self.splice.read(raw);
         self.feed(0, meaning, raw.len(), out);
+        match self.logprobs.take() {
+            None => self.catch_up(out),
+            Some(mut logprobs) => {
+                self.catch_up(logprobs.buffer());
+                self.logprobs = Some(logprobs);
+            }
+        }
     }
 
     /// Ends the text: everything is decided and nothing held.
@@ -177,7 +187,14 @@ impl Strand {
 
     fn engine(&mut self, level: usize, text: &[u8], out: &mut Vec<u8>) {
         let Self { masker, splice, depth, base, findings, .. } = self;
-        masker.push(text, &mut Carrier { splice, out, depth: *depth + level, base: *base, findings });
+        masker.defer(text, &mut Carrier { splice, out, depth: *depth + level, base: *base, findings });
+        self.behind = Some(level);
+    }
+
+    fn catch_up(&mut self, out: &mut Vec<u8>) {
+        let Some(level) = self.behind.take() else { return };
+        let Self { masker, splice, depth, base, findings, .. } = self;
+        masker.catch_up(&mut Carrier { splice, out, depth: *depth + level, base: *base, findings });
     }
 
     /// Takes text at a level; `raw` is how many raw bytes it stands for.
@@ -324,6 +341,7 @@ impl Strand {
 
     /// What was scanned as JSON is none: its rest, from `pending` on, is plain text.
     fn give_up(&mut self, level: usize, pending: &[u8], rest: &[u8], out: &mut Vec<u8>) {
+        self.catch_up(out);
         self.set_mode(level, Mode::Text);
         self.prime(level);
         if let Some(l) = self.levels.get_mut(level) {
@@ -352,6 +370,7 @@ impl Strand {
         if self.mode(level) == Mode::Text {
             let Self { masker, splice, depth, base, findings, .. } = self;
             masker.boundary(&mut Carrier { splice, out, depth: *depth + level, base: *base, findings });
+            self.behind = None;
         }
         if let Some(l) = self.levels.get_mut(level) {
             l.scanner.reset();
