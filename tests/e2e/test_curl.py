@@ -1,6 +1,9 @@
 """curl, which shows what is really on the wire."""
 
 import json
+import socket
+from http.client import HTTPResponse
+from urllib.parse import urlsplit
 
 import pytest
 from kit.leaks import assert_clean
@@ -107,3 +110,39 @@ def test_probes_and_metrics(demo, curl):
     status, _, metrics = curl(f"{demo.admin_url}/metrics")
     assert status == 200 and b"keyward_exchanges_total" in metrics
     assert_clean(metrics.decode())
+
+
+def refused_early(demo, path: str, token: str) -> bytes:
+    """The head of a call with a body of ten bytes, which no verdict waits for."""
+    lines = [f"POST {path} HTTP/1.1", "host: gateway", f"authorization: Bearer {token}", JSON, "content-length: 10"]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "status"),
+    [("/anthropic/v1/nothing", "alice", 403), ("/openai/v1/models", None, 401), ("/nothing/x", "alice", 404)],
+)
+def test_a_refusal_before_the_body_came_keeps_the_connection(demo, path, token, status):
+    """Otherwise an SDK meets a closed connection, takes it for a broken network, and sends a refused call again."""
+    address = urlsplit(demo.data_url)
+    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
+        for _ in range(2):
+            connection.sendall(refused_early(demo, path, demo.tokens.get(token, "x.y.z")))
+            answer = HTTPResponse(connection)
+            answer.begin()
+            assert (answer.status, answer.headers["x-should-retry"]) == (status, "false")
+            assert answer.headers["connection"] is None
+            answer.read()
+            connection.sendall(b'{"a":"bb"}')
+
+
+def test_a_long_body_that_nobody_wants_is_not_read(demo):
+    address = urlsplit(demo.data_url)
+    head = refused_early(demo, "/nothing/x", demo.tokens["alice"]).replace(b"length: 10", b"length: 99999999999")
+    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
+        connection.sendall(head)
+        answer = HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == 404
+        answer.read()
+        assert connection.recv(1) == b"", "the connection stays open for a body of 100 GB"

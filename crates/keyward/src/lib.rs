@@ -5,5 +5,6 @@ pub mod compose;
 pub mod config;
 pub mod demo;
 pub mod exit;
+pub mod hardening;
 pub mod logging;
 pub mod serve;

@@ -77,7 +77,7 @@ class Gateway:
         assert done.returncode == 0, done.stderr.decode()
 
     def start(self) -> "Gateway":
-        self.child = Child([binary(), "serve", "--config", str(self.file)], clean_env(**self.env))
+        self.child = Child([binary(), "serve", "--config", str(self.file)], clean_env(**self.env), cwd=self.directory)
         ready = json.loads(self.child.line("stderr", lambda line: '"keyward serves"' in line))
         self.data_url = f"http://{ready['data']}"
         self.admin_url = f"http://{ready['admin']}"

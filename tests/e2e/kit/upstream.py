@@ -20,11 +20,13 @@ class Asked:
 
 @dataclass
 class Answer:
-    """What is answered: a body in one piece with its length, or pieces as they are, chunked."""
+    """What is answered: a body in one piece with its length, or pieces as they are, chunked, with trailers."""
 
     body: bytes | list[bytes] = b"{}"
     status: int = 200
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
+    reason: str | None = None
+    trailers: dict[str, str] = field(default_factory=dict)
 
 
 class Upstream:
@@ -60,7 +62,7 @@ class Upstream:
                 return body
 
             def _send(self, answer: Answer) -> None:
-                self.send_response(answer.status)
+                self.send_response(answer.status, answer.reason)
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
                 if isinstance(answer.body, bytes):
@@ -73,7 +75,8 @@ class Upstream:
                 for piece in answer.body:
                     self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
                     self.wfile.flush()
-                self.wfile.write(b"0\r\n\r\n")
+                trailers = "".join(f"{name}: {value}\r\n" for name, value in answer.trailers.items())
+                self.wfile.write(f"0\r\n{trailers}\r\n".encode())
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

@@ -149,7 +149,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let output = Output::new(cli.output, color_on_stderr());
     let session = Session { config: cli.config, output };
-    match dispatch(cli.command, &session) {
+    let private = crate::hardening::keep_memory_private();
+    match private.and_then(|()| dispatch(cli.command, &session)) {
         Ok(()) => Exit::Ok.into(),
         Err(failure) => {
             if !failure.message.is_empty() {
