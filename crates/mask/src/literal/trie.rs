@@ -1,10 +1,13 @@
 //! Literals byte by byte: for texts too short to be worth a SIMD search, and for the end of a text.
 
-/// A tree over the bytes of literals. A bit set of the two bytes that literals begin with turns nearly every position of
-/// a text away before the tree is touched.
+/// Words of the filter: 8 KB fit the first cache level.
+const FILTER_WORDS: usize = 1 << 10;
+
+/// A tree over the bytes of literals. A bit set of the three bytes that literals begin with turns nearly every position
+/// of a text away before the tree is touched.
 #[derive(Default)]
 pub(super) struct Trie {
-    pairs: Vec<u64>,
+    filter: Vec<u64>,
     nodes: Vec<Node>,
 }
 
@@ -12,12 +15,13 @@ pub(super) struct Trie {
 struct Node {
     /// The literal that ends here.
     literal: Option<u32>,
+    /// By byte, ordered.
     next: Vec<(u8, u32)>,
 }
 
 impl Trie {
     pub(super) fn new(literals: &[Box<[u8]>]) -> Self {
-        let mut trie = Self { pairs: vec![0; 1 << 10], nodes: vec![Node::default()] };
+        let mut trie = Self { filter: vec![0; FILTER_WORDS], nodes: vec![Node::default()] };
         for (number, literal) in (0u32..).zip(literals) {
             trie.insert(literal, number);
         }
@@ -25,9 +29,11 @@ impl Trie {
     }
 
     fn insert(&mut self, literal: &[u8], number: u32) {
-        for second in literal.get(1).map_or(0..=u8::MAX, |byte| *byte..=*byte) {
-            let Some((word, bit)) = literal.first().map(|first| place(*first, second)) else { return };
-            if let Some(word) = self.pairs.get_mut(word) {
+        let any = |at: usize| literal.get(at).map_or(0..=u8::MAX, |byte| *byte..=*byte);
+        let begins = any(0).flat_map(|a| any(1).flat_map(move |b| any(2).map(move |c| [a, b, c])));
+        for begin in begins {
+            let (word, bit) = place(begin);
+            if let Some(word) = self.filter.get_mut(word) {
                 *word |= bit;
             }
         }
@@ -39,7 +45,8 @@ impl Trie {
                 let child = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
                 self.nodes.push(Node::default());
                 if let Some(node) = self.nodes.get_mut(at as usize) {
-                    node.next.push((*byte, child));
+                    let place = node.next.partition_point(|(b, _)| b < byte);
+                    node.next.insert(place, (*byte, child));
                 }
                 child
             };
@@ -50,15 +57,19 @@ impl Trie {
     }
 
     fn child(&self, node: u32, byte: u8) -> Option<u32> {
-        self.nodes.get(node as usize)?.next.iter().find_map(|(b, child)| (*b == byte).then_some(*child))
+        let next = &self.nodes.get(node as usize)?.next;
+        next.binary_search_by_key(&byte, |(b, _)| *b)
+            .ok()
+            .and_then(|at| next.get(at))
+            .map(|(_, child)| *child)
     }
 
     /// Tells every literal that `text` begins with, and returns whether all of `text` is the beginning of a longer one.
     #[inline]
     pub(super) fn follow(&self, text: &[u8], found: impl FnMut(u32)) -> bool {
-        if let Some([first, second]) = text.first_chunk() {
-            let (word, bit) = place(*first, *second);
-            if self.pairs.get(word).is_none_or(|word| word & bit == 0) {
+        if let Some(begin) = text.first_chunk() {
+            let (word, bit) = place(*begin);
+            if self.filter.get(word).is_none_or(|word| word & bit == 0) {
                 return false;
             }
         }
@@ -78,9 +89,9 @@ impl Trie {
     }
 }
 
-/// Where the bit set holds a pair of bytes.
+/// Where the filter holds the beginning of a literal.
 #[inline]
-fn place(first: u8, second: u8) -> (usize, u64) {
-    let pair = u16::from_be_bytes([first, second]);
-    (usize::from(pair >> 6), 1 << (pair & 63))
+fn place([a, b, c]: [u8; 3]) -> (usize, u64) {
+    let hash = u32::from_le_bytes([a, b, c, 0]).wrapping_mul(0x9E37_79B1) >> 16;
+    ((hash >> 6) as usize, 1 << (hash & 63))
 }
