@@ -247,10 +247,11 @@ impl Reply {
             if !first.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(std::mem::take(first)))));
             }
-            let Poll::Ready(frame) = Pin::new(upstream).poll_frame(cx) else {
+            let Poll::Ready(frame) = Pin::new(&mut *upstream).poll_frame(cx) else {
                 ready!(self.silence.poll(cx));
                 return Poll::Ready(Some(Err(self.fail(End::UpstreamTimeout, BodyError::Silent))));
             };
+            let at_end = upstream.is_end_stream();
             self.silence.broken();
             let data = match frame {
                 Some(Ok(frame)) => match frame.into_data() {
@@ -269,6 +270,11 @@ impl Reply {
             let masked = self.mask(&data)?;
             if !masked.is_empty() {
                 self.note(&masked)?;
+                if at_end && self.masker.is_none() && self.decoder.is_none() {
+                    // Its length was announced: hyper lets go of it with its last byte, and never asks for its end.
+                    self.state = State::Done;
+                    self.completed()?;
+                }
                 return Poll::Ready(Some(Ok(Frame::data(masked))));
             }
         }

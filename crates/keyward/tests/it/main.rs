@@ -12,7 +12,11 @@ mod passing;
 #[cfg(test)]
 mod protocols;
 #[cfg(test)]
+mod recording;
+#[cfg(test)]
 mod refusing;
+#[cfg(test)]
+mod running;
 #[cfg(test)]
 mod starting;
 #[cfg(test)]
