@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let field = std::env::args().nth(1).unwrap_or_else(|| "text".to_owned());
-    let profile = Arc::new(Profile::builder().detectors(Detectors::builtin(), &["credentials"]).build()?);
+    let profile =
+        Arc::new(Profile::builder().detectors(Detectors::builtin(), &["credentials", "pii"]).build()?);
     for line in std::io::stdin().lock().lines() {
         let mut object: Value = serde_json::from_str(&line?)?;
         let text = object.get(&field).and_then(Value::as_str).unwrap_or_default().to_owned();

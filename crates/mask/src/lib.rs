@@ -12,6 +12,7 @@ mod matches;
 mod profile;
 mod runs;
 mod text;
+mod words;
 
 pub mod detector;
 pub mod known;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use keyward_core::{Confidence, Style};
 
-use crate::detector::{Detector, Detectors, Kind};
+use crate::detector::{Detector, Detectors, Kind, union};
 use crate::known::{KnownMatcher, KnownValue};
 use crate::literal::LiteralSet;
+use crate::words::WordSet;
 
 /// Why a profile cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +51,8 @@ pub struct Profile {
     pub(crate) stems: LaneLiterals,
     /// Detectors that judge runs.
     pub(crate) runs: Vec<u32>,
+    /// Patterns that begin where a word does.
+    pub(crate) words: WordSet,
     /// Stands for both where only known values are looked for.
     pub(crate) none: LaneLiterals,
     key: Option<hmac::Key>,
@@ -204,6 +207,7 @@ impl ProfileBuilder {
         let detectors = select(&self.detectors)?;
         let markers = lane(&detectors, Kind::Marker)?;
         let stems = lane(&detectors, Kind::Stem)?;
+        let words = words(&detectors)?;
         let runs = (0u32..)
             .zip(&detectors)
             .filter(|(_, e)| e.detector.kind() == Kind::Run)
@@ -220,6 +224,7 @@ impl ProfileBuilder {
             markers,
             stems,
             runs,
+            words,
             none: LaneLiterals::default(),
             key,
         })
@@ -252,6 +257,17 @@ fn select(wanted: &[(Arc<Detectors>, Vec<String>)]) -> Result<Vec<DetectorEntry>
         }
     }
     Ok(entries)
+}
+
+fn words(detectors: &[DetectorEntry]) -> Result<WordSet, ProfileError> {
+    let found = (0u32..).zip(detectors).filter_map(|(n, e)| Some((n, e.detector.word_pattern()?)));
+    let (indexes, patterns): (Vec<u32>, Vec<&str>) = found.unzip();
+    if patterns.is_empty() {
+        return Ok(WordSet::default());
+    }
+    let mailboxes = patterns.iter().any(|pattern| pattern.contains('@'));
+    let automaton = union(&patterns).map_err(|_| ProfileError::Literals)?;
+    Ok(WordSet::new(automaton, indexes, mailboxes))
 }
 
 fn lane(detectors: &[DetectorEntry], kind: Kind) -> Result<LaneLiterals, ProfileError> {

@@ -20,6 +20,7 @@ use crate::lane::{Lane, Rest};
 use crate::matches::{Growth, Match, Matches};
 use crate::profile::{Owner, Profile};
 use crate::runs::Runs;
+use crate::words::Words;
 
 /// The most a [`TextMasker`] holds undecided between two calls, in bytes.
 pub const HOLD_BYTES_MAX: usize = 4096;
@@ -52,6 +53,7 @@ pub struct TextMasker {
     markers: Lane,
     stems: Lane,
     runs: Runs,
+    words: Words,
     matches: Matches,
     /// Bytes at the end of `text` that were not looked at yet.
     deferred: usize,
@@ -77,6 +79,7 @@ impl TextMasker {
             markers: Lane::default(),
             stems: Lane::default(),
             runs: Runs::default(),
+            words: Words::default(),
             matches: Matches::default(),
             deferred: 0,
             known_only: false,
@@ -96,6 +99,7 @@ impl TextMasker {
         self.base = 0u64.wrapping_sub(context.len() as u64);
         self.matches.begin(context.len());
         self.runs.begin(context.len());
+        self.words.begin(context.len());
     }
 
     /// Looks for known values only until the text ends: it is a signature or binary content, where a detector's match
@@ -144,6 +148,7 @@ impl TextMasker {
         self.markers.clear();
         self.stems.clear();
         self.runs.clear();
+        self.words.clear();
         self.matches.begin(0);
     }
 
@@ -158,7 +163,7 @@ impl TextMasker {
     }
 
     fn advance(&mut self, rest: Rest, out: &mut impl Decisions) {
-        let Self { profile, text, matches, markers, stems, runs, .. } = self;
+        let Self { profile, text, matches, markers, stems, runs, words, .. } = self;
         let profile: &Profile = profile;
         let none = Some(&profile.none).filter(|_| self.known_only);
         let limit = match rest {
@@ -176,6 +181,7 @@ impl TextMasker {
         markers.advance(profile, none.unwrap_or(&profile.markers), text, rest, matches);
         stems.advance(profile, none.unwrap_or(&profile.stems), text, rest, matches);
         runs.advance(profile, none.is_some(), text, rest, matches);
+        words.advance(profile, none.is_some(), text, rest, matches);
         matches.grow(profile, text, rest);
         let frontier = match rest {
             Rest::Ended => text.len(),
@@ -184,6 +190,7 @@ impl TextMasker {
                 markers.frontier(profile, Kind::Marker, text),
                 stems.frontier(profile, Kind::Stem, text),
                 runs.frontier(text.len()),
+                words.frontier(text.len()),
                 matches.frontier(text.len()),
             ]
             .into_iter()
@@ -200,6 +207,7 @@ impl TextMasker {
             self.markers.needed_from(),
             self.stems.needed_from(),
             self.runs.needed_from(),
+            self.words.needed_from(),
         ];
         let dead = needed.into_iter().fold(usize::MAX, usize::min).saturating_sub(LOOK_BACK_BYTES + 1);
         if dead < DROP_BYTES_MIN {
@@ -211,6 +219,7 @@ impl TextMasker {
         self.markers.rebase(dead);
         self.stems.rebase(dead);
         self.runs.rebase(dead);
+        self.words.rebase(dead);
         self.matches.rebase(dead);
     }
 }

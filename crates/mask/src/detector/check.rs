@@ -41,6 +41,7 @@ impl CheckEntry {
             Self::Typed => looks_typed(secret),
             Self::TypedInPlace => shannon(secret) >= 1.8 && !looks_like_reference(secret),
             Self::Symbols => has_symbols(secret),
+            Self::Identity(identity) => identity.holds(secret),
             Self::Assigned => names_a_credential(matched.name),
             Self::JwtHeader => is_jwt_header(secret),
             Self::BasicPair => is_basic_pair(secret),

@@ -13,11 +13,13 @@ use regex_automata::util::syntax;
 use super::alphabet;
 use super::evidence::Evidence;
 use super::pack::{CheckEntry, Entry, Pack};
-use super::{ByteSet, CANDIDATE_BYTES_MAX, Detector, Kind, Literal, PackError};
+use super::{ByteSet, CANDIDATE_BYTES_MAX, Detector, Kind, Literal, PackError, Word};
 use crate::literal::LITERAL_BYTES_MAX;
 
 /// The most memory one detector's automaton may take, in bytes.
 const AUTOMATON_BYTES_MAX: usize = 2 << 20;
+/// The most memory the automaton of all patterns that begin where a word does may take, in bytes.
+const UNION_BYTES_MAX: usize = 16 << 20;
 /// The most detectors in one set.
 const DETECTORS_MAX: usize = 10_000;
 
@@ -86,8 +88,13 @@ fn compile(entry: Entry, group: &Arc<str>) -> Result<Detector, String> {
             entry.prefixes.iter().map(|p| Literal { bytes: p.as_bytes().into(), before: None }).collect()
         }
         Kind::Stem => entry.keywords.iter().flat_map(|k| spellings(k)).collect(),
-        Kind::Run => Vec::new(),
+        Kind::Run | Kind::Word => Vec::new(),
     };
+    let word = (kind == Kind::Word).then(|| Word {
+        pattern: pattern.clone(),
+        near: entry.keywords.iter().map(|k| k.to_lowercase()).collect(),
+        alone: entry.alone,
+    });
     let evidence = (kind == Kind::Run).then(|| Evidence::new(&entry.keywords)).transpose()?;
     Ok(Detector {
         id: entry.id.into(),
@@ -101,6 +108,7 @@ fn compile(entry: Entry, group: &Arc<str>) -> Result<Detector, String> {
         captures,
         run,
         evidence,
+        word,
         behind,
         left: entry.left,
         grow: entry.grow,
@@ -110,6 +118,22 @@ fn compile(entry: Entry, group: &Arc<str>) -> Result<Detector, String> {
         allow: entry.allow.into_iter().map(String::into_bytes).collect(),
         max_bytes: entry.max_bytes,
     })
+}
+
+/// One automaton of several patterns, which reports every match.
+pub(crate) fn union(patterns: &[&str]) -> Result<dense::DFA<Vec<u32>>, String> {
+    let config = dense::Config::new()
+        .start_kind(StartKind::Anchored)
+        .match_kind(MatchKind::All)
+        .accelerate(false)
+        .dfa_size_limit(Some(UNION_BYTES_MAX))
+        .determinize_size_limit(Some(4 * UNION_BYTES_MAX));
+    dense::Builder::new()
+        .configure(config)
+        .syntax(syntax())
+        .thompson(thompson::Config::new().utf8(false))
+        .build_many(patterns)
+        .map_err(|error| format!("pattern: {}", chain(&error)))
 }
 
 fn validate(entry: &Entry) -> Result<Kind, String> {
@@ -135,6 +159,13 @@ fn validate(entry: &Entry) -> Result<Kind, String> {
     }
     if entry.pattern.is_empty() {
         return Err("`pattern` says what it finds".to_owned());
+    }
+    if entry.word {
+        return if entry.prefixes.is_empty() {
+            Ok(Kind::Word)
+        } else {
+            Err("`word` needs no prefix".to_owned())
+        };
     }
     let literals = if entry.keywords.is_empty() { &entry.prefixes } else { &entry.keywords };
     let ascii = |l: &String| l.is_ascii() || !entry.keywords.is_empty();

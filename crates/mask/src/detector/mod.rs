@@ -8,6 +8,7 @@ mod alphabet;
 mod check;
 mod compile;
 pub(crate) mod evidence;
+mod identity;
 mod pack;
 mod random;
 
@@ -20,6 +21,7 @@ use regex_automata::dfa::dense::DFA;
 use regex_automata::meta::Regex;
 
 use check::{Matched, Suspicion, is_placeholder};
+pub(crate) use compile::union;
 use pack::{AtLimit, CheckEntry, Left};
 pub(crate) use random::{Shape, looks_like_words};
 
@@ -35,6 +37,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("structures.yaml", include_str!("../../../../detectors/structures.yaml")),
     ("services.yaml", include_str!("../../../../detectors/services.yaml")),
     ("assignments.yaml", include_str!("../../../../detectors/assignments.yaml")),
+    ("pii.yaml", include_str!("../../../../detectors/pii.yaml")),
     ("nearby.yaml", include_str!("../../../../detectors/nearby.yaml")),
 ];
 
@@ -129,6 +132,8 @@ pub struct Detector {
     run: Option<Box<ByteSet>>,
     /// For values that only what stands left of them gives away.
     evidence: Option<evidence::Evidence>,
+    /// For values that begin where a word does: the pattern, and what must stand near it.
+    word: Option<Word>,
     behind: Option<Regex>,
     left: Left,
     grow: bool,
@@ -148,6 +153,17 @@ pub(crate) enum Kind {
     Stem,
     /// A run of characters that is judged by the evidence left of it.
     Run,
+    /// The secret begins where a word does, and a digit or `@` is in it.
+    Word,
+}
+
+/// What is asked of a value that begins where a word does.
+struct Word {
+    pattern: String,
+    /// Words of which one must stand left of the value, in lower case; empty when none needs to.
+    near: Vec<String>,
+    /// It counts without them when it is the whole text.
+    alone: bool,
 }
 
 /// A literal to search for.
@@ -200,6 +216,27 @@ impl Detector {
 
     pub(crate) const fn evidence(&self) -> Option<&evidence::Evidence> {
         self.evidence.as_ref()
+    }
+
+    /// The pattern of one that begins where a word does.
+    pub(crate) fn word_pattern(&self) -> Option<&str> {
+        self.word.as_ref().map(|word| word.pattern.as_str())
+    }
+
+    /// Whether a value at `at` counts by what stands left of it, or by being the whole text.
+    pub(crate) fn is_expected(&self, text: &[u8], at: usize, alone: bool) -> bool {
+        let Some(word) = &self.word else { return true };
+        if word.near.is_empty() || alone && word.alone {
+            return true;
+        }
+        let left = text.get(at.saturating_sub(LOOK_BACK_BYTES)..at).unwrap_or_default().to_ascii_lowercase();
+        let letter = |at: Option<usize>| at.and_then(|n| left.get(n)).is_some_and(u8::is_ascii_alphabetic);
+        word.near.iter().any(|near| {
+            memchr::memmem::find_iter(&left, near.as_bytes()).any(|found| {
+                // A short word may be part of any other.
+                near.len() > 5 || !letter(found.checked_sub(1)) && !letter(Some(found + near.len()))
+            })
+        })
     }
 
     pub(crate) const fn kind(&self) -> Kind {
@@ -261,7 +298,8 @@ impl Detector {
     ) -> Option<(usize, usize)> {
         let span = self.secret_span(text, start, end)?;
         let secret = text.get(span.0..span.1).filter(|s| !s.is_empty())?;
-        let suspicion = if self.kind == Kind::Marker { Suspicion::Low } else { Suspicion::High };
+        let suspicion =
+            if matches!(self.kind, Kind::Marker | Kind::Word) { Suspicion::Low } else { Suspicion::High };
         if self.allow.iter().any(|a| a == secret) || is_placeholder(secret, suspicion) {
             return None;
         }

@@ -6,6 +6,8 @@
 
 use keyward_core::Confidence;
 
+use super::identity::Identity;
+
 /// One file of `detectors/`.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +37,13 @@ pub(super) struct Entry {
     /// credential, by the weight of both. `pattern` is left out.
     #[serde(default)]
     pub(super) evidence: bool,
+    /// The value begins where a word does and has a digit or `@`; `pattern` is anchored there, bounded, and says itself
+    /// where it ends. One of `keywords`, if there are any, must stand within 64 bytes left of it.
+    #[serde(default)]
+    pub(super) word: bool,
+    /// With `word`: no keyword is needed where the value is the whole text.
+    #[serde(default)]
+    pub(super) alone: bool,
     /// Regular expression, anchored where the prefix begins or where the keyword ends. The group `secret`, if there
     /// is one, is what is masked; else the whole match. `{{assign}}` and `{{near}}` stand for the usual glue between a
     /// keyword and its value.
@@ -112,6 +121,8 @@ pub(super) enum CheckEntry {
     TypedInPlace,
     /// Letters and several kinds of symbols, and no code.
     Symbols,
+    /// Check digits and structure of an identifier.
+    Identity(Identity),
     /// The name it is assigned to is one of a credential, not of its id, length, path, ….
     Assigned,
     /// Begins with a base64url JSON object that has `alg`.

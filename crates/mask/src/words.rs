@@ -1,0 +1,292 @@
+//! Values that begin where a word begins: numbers with check digits, addresses.
+//!
+//! Every pattern has a digit or an `@`, which text has few of, so that those are what is searched for. Patterns are
+//! anchored at the beginning of the word around it and bounded; one automaton holds them all and says which are alive.
+
+use regex_automata::dfa::Automaton;
+use regex_automata::dfa::dense::DFA;
+use regex_automata::util::primitives::StateID;
+use regex_automata::{Anchored, Input};
+
+use crate::detector::LOOK_BACK_BYTES;
+use crate::lane::Rest;
+use crate::matches::{Match, Matches};
+use crate::profile::{Owner, Profile};
+
+/// The longest value, in bytes.
+pub(crate) const WORD_BYTES_MAX: usize = 120;
+/// How far left of its first digit, or of its `@`, a value may begin, in bytes.
+const LEAD_BYTES_MAX: usize = 64;
+
+/// The patterns of a profile.
+#[derive(Default)]
+pub(crate) struct WordSet {
+    automaton: Option<DFA<Vec<u32>>>,
+    /// Which detector each pattern is of.
+    detectors: Vec<u32>,
+    mailboxes: bool,
+}
+
+impl WordSet {
+    pub(crate) fn new(automaton: DFA<Vec<u32>>, detectors: Vec<u32>, mailboxes: bool) -> Self {
+        Self { automaton: Some(automaton), detectors, mailboxes }
+    }
+}
+
+/// The search for such values.
+#[derive(Default)]
+pub(crate) struct Words {
+    /// Every value that begins before here is judged.
+    scanned: usize,
+    /// Where an open value may begin.
+    held_from: usize,
+    /// Where the text begins, while it is there; nothing when something stands before it.
+    origin: Option<usize>,
+    started: bool,
+    /// The end of the last value.
+    taken: usize,
+}
+
+/// What a run of the automaton from one place saw.
+enum Run {
+    /// It wants more text.
+    Open,
+    /// It ended; with matches as pattern and end.
+    Done(Vec<(usize, usize)>),
+}
+
+impl Words {
+    pub(crate) fn advance(
+        &mut self,
+        profile: &Profile,
+        off: bool,
+        text: &[u8],
+        rest: Rest,
+        matches: &mut Matches,
+    ) {
+        let set = &profile.words;
+        let Some(automaton) = set.automaton.as_ref().filter(|_| !off) else {
+            (self.scanned, self.held_from) = (text.len(), text.len());
+            return;
+        };
+        if !self.started {
+            (self.started, self.origin) = (true, (self.scanned == 0).then_some(0));
+        }
+        let mut at = self.scanned;
+        self.held_from = text.len();
+        while let Some(key) = next_key(text, at) {
+            let begin = lead(text, if text.get(key) == Some(&b'@') { self.taken } else { at }, key);
+            let mut next = key + 1;
+            let mut from = begin;
+            let mut open = None;
+            while from <= key {
+                if is_start(text, from) {
+                    match run(automaton, text, from, rest) {
+                        Run::Open => {
+                            open = Some(from);
+                            break;
+                        }
+                        Run::Done(found) => {
+                            if let Some(end) = self.judge(profile, text, from, &found, matches) {
+                                next = end.max(key + 1);
+                                self.taken = end;
+                                break;
+                            }
+                        }
+                    }
+                }
+                from += 1;
+            }
+            if let Some(from) = open {
+                (self.scanned, self.held_from) = (from, from);
+                return;
+            }
+            // A long number is judged once: from its beginning.
+            let digits =
+                text.get(next..).unwrap_or_default().iter().take_while(|b| b.is_ascii_digit()).count();
+            at = if text.get(key).is_some_and(u8::is_ascii_digit) && next == key + 1 {
+                next + digits
+            } else {
+                next
+            };
+        }
+        if rest == Rest::Ended {
+            (self.scanned, self.held_from) = (text.len(), text.len());
+            return;
+        }
+        // Letters at the end may be the beginning of a value whose digit is yet to come.
+        let tail = text.len().saturating_sub(LEAD_BYTES_MAX).max(at);
+        let live = (tail..text.len()).find(|from| is_start(text, *from) && alive(automaton, text, *from));
+        let local = set.mailboxes.then(|| {
+            text.len()
+                - text
+                    .get(self.taken..)
+                    .unwrap_or_default()
+                    .iter()
+                    .rev()
+                    .take(LEAD_BYTES_MAX)
+                    .take_while(|b| is_local(**b))
+                    .count()
+        });
+        self.held_from = live.unwrap_or(text.len()).min(local.unwrap_or(text.len()));
+        self.scanned = live.unwrap_or(text.len()).max(at).min(text.len());
+    }
+
+    /// The end of what was found.
+    fn judge(
+        &self,
+        profile: &Profile,
+        text: &[u8],
+        from: usize,
+        found: &[(usize, usize)],
+        matches: &mut Matches,
+    ) -> Option<usize> {
+        for (pattern, end) in found {
+            let Some(index) = profile.words.detectors.get(*pattern) else { continue };
+            let Some(detector) = profile.detector(*index) else { continue };
+            let alone =
+                self.origin == Some(from) && text.get(*end..).is_none_or(|rest| rest.trim_ascii().is_empty());
+            if !detector.is_expected(text, from, alone) {
+                continue;
+            }
+            if let Some((start, end)) = detector.accept(text, from, from, *end) {
+                matches.insert(Match::new(Owner::Detector(*index), start, end, None));
+                return Some(end);
+            }
+        }
+        None
+    }
+
+    pub(crate) fn frontier(&self, len: usize) -> usize {
+        self.held_from.min(len)
+    }
+
+    /// The first byte that is still needed, look-back apart.
+    pub(crate) const fn needed_from(&self) -> usize {
+        self.scanned.saturating_sub(LOOK_BACK_BYTES)
+    }
+
+    pub(crate) fn rebase(&mut self, by: usize) {
+        self.scanned -= by;
+        self.taken = self.taken.saturating_sub(by);
+        self.held_from = self.held_from.saturating_sub(by);
+        self.origin = self.origin.and_then(|at| at.checked_sub(by));
+    }
+
+    /// Starts a text behind `context` bytes that are not part of it.
+    pub(crate) fn begin(&mut self, context: usize) {
+        *self = Self { scanned: context, taken: context, ..Self::default() };
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// The next digit or `@`.
+fn next_key(text: &[u8], from: usize) -> Option<usize> {
+    const STRIDE: usize = 32;
+    let is_key = |b: &u8| b.is_ascii_digit() || *b == b'@';
+    let mut at = from;
+    loop {
+        let chunk = text.get(at..text.len().min(at + STRIDE)).filter(|c| !c.is_empty())?;
+        // Without an early exit, so that the compiler makes vectors of it.
+        if chunk.iter().fold(false, |any, b| any | is_key(b)) {
+            return chunk.iter().position(is_key).map(|n| at + n);
+        }
+        at += STRIDE;
+    }
+}
+
+const fn is_local(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'%' | b'+' | b'-')
+}
+
+/// Where a value around the key may begin at the earliest.
+fn lead(text: &[u8], floor: usize, key: usize) -> usize {
+    let back = text.get(floor.max(key.saturating_sub(LEAD_BYTES_MAX))..key).unwrap_or_default();
+    let local = text.get(key) == Some(&b'@');
+    let mut taken = 0;
+    let mut groups = 0;
+    for byte in back.iter().rev() {
+        let part =
+            if local { is_local(*byte) } else { byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'(') };
+        if !part {
+            // `AB-1234`, `+(44)`: one group of letters may stand before the digits.
+            groups += 1;
+            if local || groups > 1 || !matches!(byte, b' ' | b'-' | b':') {
+                break;
+            }
+        }
+        taken += 1;
+    }
+    key - taken
+}
+
+/// Whether a word, or what opens a number, begins here.
+fn is_start(text: &[u8], at: usize) -> bool {
+    let Some(byte) = text.get(at) else { return false };
+    let before = at.checked_sub(1).and_then(|n| text.get(n));
+    let opens = byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'(');
+    let edge = before.is_none_or(|b| {
+        !b.is_ascii_alphanumeric()
+            && !matches!(b, b'_' | b'.' | b'-' | b'/' | b'=' | b'%' | b'+' | b'#' | b'$')
+            || *b == b'='
+    });
+    // `is415-…`: letters glued to a number are no part of it, unless the value has letters itself.
+    opens && edge
+}
+
+fn start(automaton: &DFA<Vec<u32>>, text: &[u8], from: usize) -> Option<StateID> {
+    let input = Input::new(text).range(from..).anchored(Anchored::Yes);
+    automaton.start_state_forward(&input).ok()
+}
+
+fn run(automaton: &DFA<Vec<u32>>, text: &[u8], from: usize, rest: Rest) -> Run {
+    let mut found: Vec<(usize, usize)> = Vec::new();
+    let Some(mut state) = start(automaton, text, from) else { return Run::Done(found) };
+    let mut note = |state: StateID, end: usize| {
+        for n in 0..automaton.match_len(state) {
+            let pattern = automaton.match_pattern(state, n).as_usize();
+            match found.iter_mut().find(|(p, _)| *p == pattern) {
+                Some(entry) => entry.1 = end,
+                None => found.push((pattern, end)),
+            }
+        }
+    };
+    let limit = text.len().min(from + WORD_BYTES_MAX);
+    for at in from..limit {
+        let Some(byte) = text.get(at) else { break };
+        state = automaton.next_state(state, *byte);
+        if automaton.is_match_state(state) {
+            note(state, at);
+        }
+        if automaton.is_dead_state(state) || automaton.is_quit_state(state) {
+            found.sort_unstable();
+            return Run::Done(found);
+        }
+    }
+    if limit == text.len() && limit < from + WORD_BYTES_MAX {
+        if rest == Rest::MayFollow {
+            return Run::Open;
+        }
+        let last = automaton.next_eoi_state(state);
+        if automaton.is_match_state(last) {
+            note(last, text.len());
+        }
+    }
+    found.sort_unstable();
+    Run::Done(found)
+}
+
+/// Whether a value that begins here may go on behind the text.
+fn alive(automaton: &DFA<Vec<u32>>, text: &[u8], from: usize) -> bool {
+    let Some(mut state) = start(automaton, text, from) else { return false };
+    for byte in text.get(from..).unwrap_or_default() {
+        state = automaton.next_state(state, *byte);
+        if automaton.is_dead_state(state) || automaton.is_quit_state(state) {
+            return false;
+        }
+    }
+    true
+}
