@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderMap, Method};
-use keyward_core::Operation;
+use keyward_core::{Operation, Resource};
 use keyward_mask::mask_bytes;
 
 use crate::body::{BodyError, read_to_end};
@@ -23,7 +23,7 @@ pub struct Call {
     pub headers: HeaderMap,
     /// What it does.
     pub operation: Arc<Operation>,
-    /// The same for records and people: path and query masked.
+    /// The same for records and people: every text in it masked.
     pub shown: Arc<Operation>,
     /// Its body.
     pub body: CallBody,
@@ -65,24 +65,27 @@ impl Session {
             .map_err(not_understood)?;
         operation.body_bytes = bytes.map(|b| b.len() as u64).or(declared);
         let operation = Arc::new(operation);
-        let shown = self.shown(&operation)?;
+        let shown = self.shown(&operation).await?;
         Ok(Call { method: parts.method, headers: parts.headers, operation, shown, body })
     }
 
     /// The operation as it may be recorded and shown: a path or a query may hold a credential (a webhook's token).
-    fn shown(&self, operation: &Arc<Operation>) -> Result<Arc<Operation>, Refusal> {
-        let Some(mask) = self.request_mask(None)? else { return Ok(Arc::clone(operation)) };
-        let masked = |text: &str| {
-            let masked = mask_bytes(&mask, text.as_bytes());
-            (!masked.findings.is_empty()).then(|| String::from_utf8_lossy(&masked.bytes).into_owned())
-        };
-        let (path, query) = (masked(&operation.path), masked(&operation.query));
-        if path.is_none() && query.is_none() {
+    async fn shown(&self, operation: &Arc<Operation>) -> Result<Arc<Operation>, Refusal> {
+        // The connection's own credential is known from its first lease on. Whether it can be had is asked again later.
+        let lease = self.lease().await.ok().flatten();
+        let Some(mask) = self.request_mask(lease.as_ref())? else { return Ok(Arc::clone(operation)) };
+        let resource = &operation.resource;
+        let texts = [&operation.path, &operation.query, &resource.model, &resource.file];
+        // One pass over all texts together: most hold nothing.
+        let all = texts.into_iter().chain(&resource.tools).map(String::as_str).collect::<Vec<_>>().join("\n");
+        if mask_bytes(&mask, all.as_bytes()).findings.is_empty() {
             return Ok(Arc::clone(operation));
         }
         let mut shown = (**operation).clone();
-        shown.path = path.unwrap_or(shown.path);
-        shown.query = query.unwrap_or(shown.query);
+        let Resource { model, file, tools } = &mut shown.resource;
+        for text in [&mut shown.path, &mut shown.query, model, file].into_iter().chain(tools) {
+            *text = String::from_utf8_lossy(&mask_bytes(&mask, text.as_bytes()).bytes).into_owned();
+        }
         Ok(Arc::new(shown))
     }
 

@@ -69,8 +69,8 @@ async fn exchange(
 async fn proceed(session: Arc<Session>, permit: Box<Permit>) -> Result<Response<Body>, Refusal> {
     let verdict = permit.decision().verdict;
     let credential = session.lease().await?; // just in time
-    let sent = forward(&session, permit, credential).await?; // caller's credential off, ours set
-    let response = respond(&session, sent)?; // decoded, masked, recorded, while streaming
+    let sent = forward(Arc::clone(&session), permit, credential).await?; // ours set, intent recorded
+    let response = respond(sent)?; // decoded, masked, recorded, while streaming
     let connection = &session.target.settings.connection.name;
     let metrics = &session.gateway.shared.metrics;
     metrics.answered(connection, verdict, response.status().as_u16(), session.arrived.elapsed());
@@ -88,7 +88,8 @@ async fn identify(gateway: &Gateway, parts: &mut Parts) -> Result<Arc<Verified>,
         Refusal::new(kind, error.public()).because(error)
     };
     let presented = presented_credential(&parts.headers, &parts.uri).map_err(refuse)?;
-    inject::strip_credentials(&mut parts.headers);
+    // Whatever is judged from here on is what will be forwarded.
+    inject::strip_request(&mut parts.headers);
     gateway.identity.verify(presented.token(), clock::now()).await.map_err(refuse)
 }
 
@@ -111,19 +112,19 @@ fn told(
         set(headers, "keyward-approval", &approval.to_string());
     }
     gateway.shared.metrics.refused(refusal.kind.code());
-    let detail = detail(refusal);
-    match refusal.kind.blame() {
-        Blame::Downstream => {
-            tracing::info!(request = %id, code = refusal.kind.code(), detail, "call refused");
-        }
-        Blame::Upstream | Blame::Gateway => {
-            tracing::warn!(request = %id, code = refusal.kind.code(), detail, "call failed");
-        }
-    }
+    let mut detail = detail(refusal);
     if let Some(session) = refusal.session {
         set(headers, "keyward-session", &session.to_string());
+        log(id, refusal.kind, &detail);
         return;
     }
+    let Some(left_out) = gateway.shared.anonymous.turn() else { return };
+    if left_out > 0 {
+        detail = format!(
+            "{detail} (and {left_out} refusals of unknown callers before it, which were not recorded)"
+        );
+    }
+    log(id, refusal.kind, &detail);
     let record = Record::Refused(Box::new(Refused {
         request: id,
         session: None,
@@ -139,6 +140,15 @@ fn told(
     }));
     if let Err(error) = gateway.shared.journal.append(&record) {
         tracing::error!(request = %id, error = &error as &dyn std::error::Error, "refusal not recorded");
+    }
+}
+
+fn log(id: RequestId, kind: RefusalKind, detail: &str) {
+    match kind.blame() {
+        Blame::Downstream => tracing::info!(request = %id, code = kind.code(), detail, "call refused"),
+        Blame::Upstream | Blame::Gateway => {
+            tracing::warn!(request = %id, code = kind.code(), detail, "call failed");
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::refusal::{Refusal, RefusalKind};
 use crate::settings::Inject;
 
 /// Headers that belong to one hop (RFC 9110 §7.6.1), and requests to change the protocol.
-const HOP_BY_HOP: [&str; 11] = [
+const HOP_BY_HOP: [&str; 10] = [
     "connection",
     "keep-alive",
     "proxy-connection",
@@ -20,7 +20,6 @@ const HOP_BY_HOP: [&str; 11] = [
     "proxy-authorization",
     "te",
     "trailer",
-    "transfer-encoding",
     "upgrade",
     "http2-settings",
     "proxy-authentication-info",
@@ -30,37 +29,51 @@ const HOP_BY_HOP: [&str; 11] = [
 const CREDENTIALS: [&str; 6] =
     ["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "x-amz-security-token"];
 
-/// Headers by which a caller could pretend to be somebody else, or another method.
-const IDENTITY: [&str; 12] = [
+/// Headers by which a caller could pretend to be somebody else, or ask for another method or path than the one judged.
+const IDENTITY: [&str; 13] = [
     "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-forwarded-port",
     "x-real-ip",
     "true-client-ip",
-    "x-forwarded-user",
-    "x-forwarded-client-cert",
+    "x-client-cert",
+    "remote-user",
+    "x-user",
+    "x-http-method",
     "x-http-method-override",
     "x-method-override",
+    "x-original-uri",
     "x-original-url",
+    "x-original-method",
+    "x-rewrite-url",
 ];
+/// Families of such headers.
+const IDENTITY_FAMILIES: [&str; 7] = [
+    "x-forwarded-",
+    "impersonate-",
+    "x-webauth-",
+    "x-auth-request-",
+    "x-remote-",
+    "x-ms-client-principal",
+    OURS,
+];
+/// Headers that only the gateway sets.
+const OURS: &str = "keyward-";
+/// Headers that frame a message; hyper reads them, and sets its own towards the upstream.
+const FRAMING: [HeaderName; 4] =
+    [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::EXPECT];
 
-/// Removes from a request what must not reach the upstream.
+/// Removes from a request what is not end to end, before anything is judged: what is left is what is forwarded, apart
+/// from its framing.
 pub fn strip_request(headers: &mut HeaderMap) {
     remove_nominated(headers);
     for name in HOP_BY_HOP.into_iter().chain(CREDENTIALS).chain(IDENTITY) {
         headers.remove(name);
     }
-    for name in [header::HOST, header::CONTENT_LENGTH, header::EXPECT] {
-        headers.remove(name);
-    }
-    remove_ours(headers);
+    remove_families(headers);
 }
 
-/// Removes what may carry the caller's credential.
-pub fn strip_credentials(headers: &mut HeaderMap) {
-    for name in CREDENTIALS {
+/// Removes the caller's framing; the upstream gets its own.
+pub fn strip_framing(headers: &mut HeaderMap) {
+    for name in FRAMING {
         headers.remove(name);
     }
 }
@@ -71,8 +84,9 @@ pub fn strip_response(headers: &mut HeaderMap) {
     for name in HOP_BY_HOP {
         headers.remove(name);
     }
+    headers.remove(header::TRANSFER_ENCODING);
     headers.remove("alt-svc"); // it would lead the caller past the gateway
-    remove_ours(headers);
+    remove_if(headers, |name| name.starts_with(OURS));
 }
 
 /// Names the credential's header for this way of injecting.
@@ -102,27 +116,33 @@ pub fn set_credential(headers: &mut HeaderMap, inject: &Inject, secret: &Secret)
     Ok(())
 }
 
-/// Headers that the peer's `Connection` header nominates are for this hop alone.
+/// Headers that the peer's `Connection` header nominates are for this hop alone. Framing is not its to remove.
 fn remove_nominated(headers: &mut HeaderMap) {
-    let Some(_) = headers.get(header::CONNECTION) else { return };
+    if !headers.contains_key(header::CONNECTION) {
+        return;
+    }
     let nominated: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
+        .filter(|name| !FRAMING.contains(name))
         .collect();
     for name in nominated {
         headers.remove(name);
     }
 }
 
-/// `keyward-…` in any spelling that an upstream could fold into ours (catalogue 40).
-fn remove_ours(headers: &mut HeaderMap) {
-    let ours = |name: &HeaderName| {
-        name.as_str().get(..8).is_some_and(|start| matches!(start, "keyward-" | "keyward_"))
-    };
-    let found: Vec<HeaderName> = headers.keys().filter(|name| ours(name)).cloned().collect();
+/// Families of identity headers, ours among them, and names with `_`, which many servers read as `-` (catalogue 40).
+fn remove_families(headers: &mut HeaderMap) {
+    remove_if(headers, |name| {
+        name.contains('_') || IDENTITY_FAMILIES.iter().any(|family| name.starts_with(family))
+    });
+}
+
+fn remove_if(headers: &mut HeaderMap, bad: impl Fn(&str) -> bool) {
+    let found: Vec<HeaderName> = headers.keys().filter(|name| bad(name.as_str())).cloned().collect();
     for name in found {
         headers.remove(name);
     }
@@ -151,6 +171,9 @@ mod tests {
             ("keyward_principal", "admin"),
             ("keyward-rule", "x"),
             ("x-http-method-override", "DELETE"),
+            ("x_real_ip", "1.2.3.4"),
+            ("impersonate-user", "root"),
+            ("x-forwarded-prefix", "/admin"),
             ("x-keep", "1"),
             ("x-keep", "2"),
             ("openai-beta", "a"),

@@ -21,6 +21,7 @@ pub mod session;
 pub mod understand;
 
 pub mod admin;
+pub mod anonymous;
 pub mod body;
 pub mod caller_body;
 pub mod clock;

@@ -162,8 +162,8 @@ impl Recorder {
             findings: std::mem::take(&mut self.findings).into_iter().map(count).collect(),
             error,
         }));
-        let pending = std::mem::take(&mut self.pending);
-        self.journal.append_all(&pending)?;
+        self.journal.append_all(&self.pending)?; // what stays pending is tried once more when this is dropped
+        self.pending.clear();
         Ok(())
     }
 
@@ -181,8 +181,12 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        let end = if self.in_flight.is_cut() { End::Stopped } else { End::ClientGone };
-        if let Err(error) = self.end(end, None) {
+        let recorded = if self.ended {
+            if self.pending.is_empty() { Ok(()) } else { self.journal.append_all(&self.pending).map(|_| ()) }
+        } else {
+            self.end(if self.in_flight.is_cut() { End::Stopped } else { End::ClientGone }, None)
+        };
+        if let Err(error) = recorded {
             tracing::error!(request = %self.request, error = &error as &dyn std::error::Error, "outcome not recorded");
         }
     }

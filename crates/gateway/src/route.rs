@@ -6,11 +6,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use keyward_core::Upstream;
+use keyward_secrets::Lease;
+
 use crate::edge::Head;
 use crate::forward::Pools;
+use crate::inject;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::respond::Profiles;
-use crate::settings::ConnectionSettings;
+use crate::settings::{ConnectionSettings, Credential};
 
 /// A connection at work: its settings and what is kept for it between exchanges.
 pub struct Target {
@@ -20,6 +24,35 @@ pub struct Target {
     pub pools: Pools,
     /// Compiled masks.
     pub profiles: Profiles,
+}
+
+/// Where a connection leads and which credential it uses there: what an approver approves beside the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    upstream: Upstream,
+    credential: Option<Credential>,
+    ca_pem: Option<Vec<u8>>,
+}
+
+impl Target {
+    /// Where it leads, and with what.
+    pub fn way(&self) -> Way {
+        Way {
+            upstream: self.settings.connection.upstream.clone(),
+            credential: self.settings.credential.clone(),
+            ca_pem: self.settings.ca_pem.clone(),
+        }
+    }
+
+    /// Names the credential, its version and its place, as an approval is bound to them; empty where there is none.
+    pub fn credential_version(&self, lease: Option<&Lease>) -> String {
+        match (&self.settings.credential, lease) {
+            (Some(credential), Some(lease)) => {
+                format!("{}@{} in {}", lease.reference, lease.version, inject::header_of(&credential.inject))
+            }
+            _ => String::new(),
+        }
+    }
 }
 
 /// A request's way: the connection, and the path that is left for its upstream.

@@ -60,6 +60,20 @@ impl Gateway {
 }
 
 impl Session {
+    /// The same call as an exchange of its own, for a second try.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            id: self.id,
+            request: RequestId::new(clock::fresh_id()),
+            gateway: Arc::clone(&self.gateway),
+            verified: Arc::clone(&self.verified),
+            target: Arc::clone(&self.target),
+            peer: self.peer,
+            arrived: self.arrived,
+            in_flight: self.in_flight.clone(),
+        }
+    }
+
     /// Fetches the credential of the connection; none where it needs none.
     pub async fn lease(&self) -> Result<Option<Arc<Lease>>, Refusal> {
         let Some(credential) = &self.target.settings.credential else { return Ok(None) };

@@ -51,7 +51,7 @@ pub struct ConnectionSettings {
 }
 
 /// A reference to a secret, and where it is put.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
     /// Which secret.
     pub reference: SecretRef,

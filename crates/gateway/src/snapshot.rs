@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use keyward_core::Upstream;
 use keyward_core::policy::PolicySet;
 use keyward_journal::Journal;
 use keyward_secrets::Secrets;
@@ -15,13 +14,14 @@ use keyward_store::Db;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use crate::anonymous::Anonymous;
 use crate::fetch::FetchClient;
 use crate::forward::{Pools, TlsSetupError};
 use crate::hold::{Answers, Approvals};
 use crate::identify::{Identity, SettingsError};
 use crate::metrics::Metrics;
 use crate::respond::Profiles;
-use crate::route::{Routes, Target};
+use crate::route::{Routes, Target, Way};
 use crate::session::Sessions;
 use crate::settings::{Holding, Limits, Roles, Settings};
 
@@ -64,14 +64,9 @@ pub enum BuildError {
 impl Gateway {
     /// Makes this configuration the one that approvals are checked against.
     pub fn put_in_force(&self) {
-        let connection = |target: &Arc<Target>| {
-            let connection = &target.settings.connection;
-            (Arc::clone(&connection.name), connection.upstream.clone())
-        };
-        let upstreams = self.routes.all().into_iter().map(connection).collect();
-        self.shared
-            .in_force
-            .store(Arc::new(InForce { policy: Arc::clone(self.policy.version()), upstreams }));
+        let way = |target: &Arc<Target>| (Arc::clone(&target.settings.connection.name), target.way());
+        let ways = self.routes.all().into_iter().map(way).collect();
+        self.shared.in_force.store(Arc::new(InForce { policy: Arc::clone(self.policy.version()), ways }));
     }
 
     /// Puts a configuration to work. `before` is the one it replaces: issuers that did not change keep their keys.
@@ -117,6 +112,8 @@ pub struct Shared {
     pub sessions: Sessions,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Limits the records of refusals of unknown callers.
+    pub anonymous: Anonymous,
     /// Fetches keys of issuers.
     pub fetch: FetchClient,
     /// Exchanges under way.
@@ -130,8 +127,8 @@ pub struct Shared {
 pub struct InForce {
     /// The policy's version.
     pub policy: Arc<str>,
-    /// Where each connection leads.
-    pub upstreams: HashMap<Arc<str>, Upstream>,
+    /// Where each connection leads, and with what.
+    pub ways: HashMap<Arc<str>, Way>,
 }
 
 /// Exchanges under way, and the switch that ends them.

@@ -12,6 +12,7 @@ use keyward_secrets::{AnyStore, Embedded, Env, File, MasterKey, MasterKeyError, 
 use keyward_store::{Db, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use crate::anonymous::Anonymous;
 use crate::clock;
 use crate::fetch::FetchClient;
 use crate::hold::{Answers, Approvals};
@@ -125,6 +126,7 @@ impl Shared {
             answers: Arc::new(Answers::default()),
             sessions: Sessions::default(),
             metrics: Arc::new(Metrics::default()),
+            anonymous: Anonymous::default(),
             fetch: FetchClient::new(None).map_err(StartError::Fetch)?,
             running: Running::default(),
             in_force: ArcSwap::from_pointee(InForce::default()),

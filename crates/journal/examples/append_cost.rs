@@ -119,6 +119,7 @@ fn intent(request: u128, session: u128) -> Record {
             observed: Vec::new(),
         },
         approval: None,
+        retry_of: None,
         secret: None,
         digest: None,
         headers: Vec::new(),

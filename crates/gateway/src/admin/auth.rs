@@ -177,6 +177,9 @@ pub(super) fn refused(
     target: &str,
     problem: &Problem,
 ) {
+    if by.is_none() && gateway.shared.anonymous.turn().is_none() {
+        return;
+    }
     if let Err(error) = append(gateway, by, peer, action, target, Some(problem.code())) {
         tracing::error!(action, error = &error as &dyn std::error::Error, "refusal not recorded");
     }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
-use keyward_core::RequestDigest;
+use keyward_core::{RequestDigest, RequestId};
 use keyward_journal::record::{BodyNote, End, Frame, Intent, SecretUse};
 use keyward_mask::Profile;
 use keyward_mask::walk::{BodyFormat, BodyMasker, Dialect};
@@ -37,6 +37,8 @@ const CONTENT_PIECE_BYTES: usize = 256 * 1024;
 
 /// A request that was sent, and the head of its answer.
 pub struct Sent {
+    /// The exchange that it was sent in: a second try is one of its own.
+    pub session: Arc<Session>,
     /// The upstream's answer.
     pub response: Response<Incoming>,
     /// What permitted it.
@@ -52,7 +54,7 @@ pub struct Sent {
 /// Records the intent, uses up the approval, takes the caller's credential off, sets ours, and sends. When the upstream
 /// refuses a credential that has a newer version by now, the call is sent once more with that one.
 pub async fn forward(
-    session: &Session,
+    session: Arc<Session>,
     mut permit: Box<Permit>,
     lease: Option<Arc<Lease>>,
 ) -> Result<Sent, Refusal> {
@@ -62,14 +64,15 @@ pub async fn forward(
         (CallBody::Whole(bytes), None) if lease.is_some() => Some((headers.clone(), bytes.clone())),
         _ => None,
     };
-    let mut sent = send(session, permit, lease, headers, body).await?;
+    let mut sent = send(Arc::clone(&session), permit, lease, headers, body, None).await?;
     let Some((headers, bytes)) = again.filter(|_| sent.response.status() == StatusCode::UNAUTHORIZED) else {
         return Ok(sent);
     };
-    let Some(newer) = newer_lease(session, sent.lease.as_deref()).await else { return Ok(sent) };
+    let Some(newer) = newer_lease(&session, sent.lease.as_deref()).await else { return Ok(sent) };
     sent.recorder
         .end(End::UpstreamError, Some("refused by the upstream; a newer version is used".to_owned()))?;
-    send(session, sent.permit, Some(newer), headers, CallBody::Whole(bytes)).await
+    let again = Arc::new(session.again());
+    send(again, sent.permit, Some(newer), headers, CallBody::Whole(bytes), Some(session.request)).await
 }
 
 /// The credential read anew, when it is another version than the one that was refused.
@@ -80,14 +83,17 @@ async fn newer_lease(session: &Session, refused: Option<&Lease>) -> Option<Arc<L
 }
 
 async fn send(
-    session: &Session,
+    session: Arc<Session>,
     permit: Box<Permit>,
     lease: Option<Arc<Lease>>,
-    headers: HeaderMap,
+    mut headers: HeaderMap,
     body: CallBody,
+    retry_of: Option<RequestId>,
 ) -> Result<Sent, Refusal> {
-    let intent = intent(session, &permit, lease.as_ref(), &headers, &body)?;
-    let request = upstream_request(session, &permit, lease.as_deref(), headers)?;
+    inject::strip_framing(&mut headers);
+    let mut intent = intent(&session, &permit, lease.as_ref(), &headers, &body)?;
+    intent.retry_of = retry_of;
+    let request = upstream_request(&session, &permit, lease.as_deref(), headers)?;
 
     let journal = session.gateway.shared.journal.clone();
     let (mut recorder, receipt) = Recorder::begin(journal.clone(), intent, session.in_flight.clone())?;
@@ -97,8 +103,8 @@ async fn send(
         } else {
             journal.commit(&receipt).await?;
         }
-        let note = spend(session, &permit, lease.as_deref()).await?;
-        let request = request.map(|()| outgoing(body, session, &recorder));
+        let note = spend(&session, &permit, lease.as_deref()).await?;
+        let request = request.map(|()| outgoing(body, &session, &recorder));
         let target = &session.target;
         let version = lease.as_ref().map_or("", |lease| &lease.version);
         let response =
@@ -107,7 +113,7 @@ async fn send(
     }
     .await;
     match sent {
-        Ok((response, note)) => Ok(Sent { response, permit, lease, recorder, note }),
+        Ok((response, note)) => Ok(Sent { session, response, permit, lease, recorder, note }),
         Err(mut refusal) => {
             recorder.end(end_of(refusal.kind), Some(detail(&refusal)))?;
             refusal.session = Some(session.id); // its outcome is recorded
@@ -126,15 +132,17 @@ async fn spend(
     let shared = &session.gateway.shared;
     let in_force = shared.in_force.load();
     let connection = &session.target.settings.connection;
-    if in_force.upstreams.get(&connection.name) != Some(&connection.upstream) {
+    if in_force.ways.get(&connection.name) != Some(&session.target.way()) {
         shared.approvals.mark_stale(approved.id, "the connection changed").await?;
         return Err(void().on_approval(approved.id));
     }
     let mut binding = approved.binding.clone();
-    binding.credential_version = lease.map(|lease| lease.version.clone()).unwrap_or_default();
+    binding.credential_version = session.target.credential_version(lease);
     binding.policy_version = in_force.policy.to_string();
     // Noted before it is used up: an identical call that comes while this one runs must find the note.
-    let Some(note) = shared.answers.running(approved.digest) else { return Err(runs_already()) };
+    let Some(note) = shared.answers.running(approved.digest, approved.id, session.request) else {
+        return Err(runs_already());
+    };
     match shared.approvals.consume(approved.id, binding, session.request).await? {
         Consumption::Won(_) => Ok(Some(note)),
         Consumption::NotApproved(Some(ApprovalState::Consumed)) => Err(runs_already()),
@@ -168,7 +176,6 @@ fn upstream_request(
     mut headers: HeaderMap,
 ) -> Result<Request<()>, Refusal> {
     let settings = &session.target.settings;
-    inject::strip_request(&mut headers);
     if lease.is_some() || !permit.mask().is_empty() {
         // What comes back must be looked into: no encodings that are not decoded here, no parts of a whole.
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -221,7 +228,6 @@ fn intent(
     let principal = &session.verified.principal;
     let mask = session.request_mask(lease)?;
     let mut headers = headers.clone();
-    inject::strip_request(&mut headers);
     let (note, content) = match body {
         CallBody::Whole(bytes) if bytes.is_empty() => (BodyNote::Empty, Vec::new()),
         CallBody::Whole(bytes) => content(bytes, &headers, mask.as_ref()),
@@ -243,6 +249,7 @@ fn intent(
         operation: Arc::clone(permit.shown()),
         decision: permit.decision().clone(),
         approval: permit.approved().map(|approved| approved.id),
+        retry_of: None,
         secret: lease.map(|lease| SecretUse {
             reference: lease.reference.to_string().into(),
             version: lease.version.as_str().into(),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Response, StatusCode};
-use keyward_core::RequestDigest;
+use keyward_core::{ApprovalId, RequestDigest, RequestId};
 use tokio::time::Instant;
 
 use crate::body::Body;
@@ -28,7 +28,19 @@ pub enum LastRun {
     /// It runs right now.
     Running,
     /// It ended; this was its answer.
-    Answered(Box<Response<Body>>),
+    Answered(Box<Kept>),
+}
+
+/// An answer that is kept.
+pub struct Kept {
+    /// What the caller got.
+    pub response: Response<Body>,
+    /// Its body.
+    pub body: Bytes,
+    /// The approval that it was given under.
+    pub approval: ApprovalId,
+    /// The exchange that it was given in.
+    pub request: RequestId,
 }
 
 /// Answers by the digest of their request.
@@ -45,7 +57,7 @@ struct Runs {
 
 enum Run {
     Running,
-    Answered { status: StatusCode, headers: HeaderMap, body: Bytes, at: Instant },
+    Answered { status: StatusCode, headers: HeaderMap, body: Bytes, at: Instant, of: (ApprovalId, RequestId) },
 }
 
 impl Answers {
@@ -55,25 +67,31 @@ impl Answers {
         runs.forget_old();
         match runs.by_digest.get(digest)? {
             Run::Running => Some(LastRun::Running),
-            Run::Answered { status, headers, body, .. } => {
+            Run::Answered { status, headers, body, of, .. } => {
                 let mut response = Response::new(Body::full(body.clone()));
                 *response.status_mut() = *status;
                 *response.headers_mut() = headers.clone();
-                Some(LastRun::Answered(Box::new(response)))
+                let (approval, request) = *of;
+                Some(LastRun::Answered(Box::new(Kept { response, body: body.clone(), approval, request })))
             }
         }
     }
 
     /// Notes that a request runs, unless it does already or its answer is kept. The guard takes the note back when it is
     /// dropped before an answer was noted.
-    pub fn running(self: &Arc<Self>, digest: RequestDigest) -> Option<RunningNote> {
+    pub fn running(
+        self: &Arc<Self>,
+        digest: RequestDigest,
+        approval: ApprovalId,
+        request: RequestId,
+    ) -> Option<RunningNote> {
         let mut runs = self.lock();
         runs.forget_old();
         if runs.by_digest.contains_key(&digest) {
             return None;
         }
         runs.by_digest.insert(digest, Run::Running);
-        Some(RunningNote { answers: Arc::clone(self), digest })
+        Some(RunningNote { answers: Arc::clone(self), digest, of: (approval, request) })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Runs> {
@@ -114,6 +132,7 @@ impl Runs {
 pub struct RunningNote {
     answers: Arc<Answers>,
     digest: RequestDigest,
+    of: (ApprovalId, RequestId),
 }
 
 impl Drop for RunningNote {
@@ -158,7 +177,13 @@ impl AnswerCopy {
         }
         runs.bytes += body.len();
         let headers = std::mem::take(&mut self.headers);
-        let run = Run::Answered { status: self.status, headers, body: body.freeze(), at: Instant::now() };
+        let run = Run::Answered {
+            status: self.status,
+            headers,
+            body: body.freeze(),
+            at: Instant::now(),
+            of: self.note.of,
+        };
         if let Some(Run::Answered { body, .. }) = runs.by_digest.insert(self.note.digest, run) {
             runs.bytes -= body.len();
         }
@@ -173,11 +198,15 @@ mod tests {
         RequestDigest::from_bytes([fill; 32])
     }
 
+    fn running(answers: &Arc<Answers>, fill: u8) -> Option<RunningNote> {
+        answers.running(digest(fill), ApprovalId::new(1), RequestId::new(2))
+    }
+
     #[test]
     fn a_running_call_is_known_until_it_ends() {
         let answers = Arc::new(Answers::default());
-        let note = answers.running(digest(1)).unwrap();
-        assert!(answers.running(digest(1)).is_none());
+        let note = running(&answers, 1).unwrap();
+        assert!(running(&answers, 1).is_none());
         assert!(matches!(answers.last_run(&digest(1)), Some(LastRun::Running)));
         drop(note);
         assert!(answers.last_run(&digest(1)).is_none());
@@ -186,8 +215,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_complete_answer_is_kept_for_a_while_and_no_longer() {
         let answers = Arc::new(Answers::default());
-        let mut copy =
-            AnswerCopy::new(answers.running(digest(1)).unwrap(), StatusCode::OK, &HeaderMap::new());
+        let mut copy = AnswerCopy::new(running(&answers, 1).unwrap(), StatusCode::OK, &HeaderMap::new());
         copy.piece(&Bytes::from_static(b"hello"));
         copy.complete();
         assert!(matches!(answers.last_run(&digest(1)), Some(LastRun::Answered(_))));
@@ -199,13 +227,12 @@ mod tests {
     #[test]
     fn an_answer_past_the_limit_or_broken_off_is_not_kept() {
         let answers = Arc::new(Answers::default());
-        let mut copy =
-            AnswerCopy::new(answers.running(digest(1)).unwrap(), StatusCode::OK, &HeaderMap::new());
+        let mut copy = AnswerCopy::new(running(&answers, 1).unwrap(), StatusCode::OK, &HeaderMap::new());
         copy.piece(&Bytes::from(vec![0; ANSWER_BYTES_MAX]));
         copy.piece(&Bytes::from_static(b"!"));
         copy.complete();
         assert!(answers.last_run(&digest(1)).is_none());
-        drop(AnswerCopy::new(answers.running(digest(2)).unwrap(), StatusCode::OK, &HeaderMap::new()));
+        drop(AnswerCopy::new(running(&answers, 2).unwrap(), StatusCode::OK, &HeaderMap::new()));
         assert!(answers.last_run(&digest(2)).is_none());
     }
 }

@@ -28,6 +28,20 @@ pub struct Approvals {
     inner: Arc<Inner>,
 }
 
+/// Most calls that wait for one approval: each keeps its body in memory.
+pub const WAITERS_MAX: usize = 64;
+
+/// Why nobody can wait for an approval.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// It could not be asked for.
+    #[error(transparent)]
+    Create(#[from] CreateError),
+    /// [`WAITERS_MAX`] identical calls wait already.
+    #[error("{WAITERS_MAX} identical calls wait for this approval already")]
+    TooManyWaiters,
+}
+
 struct Inner {
     db: Db,
     journal: Journal,
@@ -44,6 +58,8 @@ struct Waiting {
 struct Live {
     state: watch::Sender<ApprovalState>,
     digest: RequestDigest,
+    /// One reference more than calls that wait.
+    places: Arc<()>,
 }
 
 /// A live approval and its state as it changes.
@@ -52,6 +68,7 @@ pub struct Watched {
     pub approval: Approval,
     /// The state from then on.
     pub state: watch::Receiver<ApprovalState>,
+    _place: Arc<()>,
 }
 
 impl Approvals {
@@ -61,14 +78,20 @@ impl Approvals {
     }
 
     /// Asks for an approval, or attaches to the one that the same request has.
-    pub async fn ask(&self, new: NewApproval, request: RequestId) -> Result<Watched, CreateError> {
+    pub async fn ask(&self, new: NewApproval, request: RequestId) -> Result<Watched, AskError> {
         let this = self.clone();
         own_task(async move {
             let digest = new.binding.digest;
             let created = this.inner.db.approval_create_or_attach(&new, clock::now()).await?;
-            let state = this.watch(created.approval.id, digest, created.approval.state);
             this.announce(&created.events, digest, Some(request));
-            Ok(Watched { approval: created.approval, state })
+            let id = created.approval.id;
+            let state = this.watch(id, digest, created.approval.state);
+            let place = this.place(id).ok_or(AskError::TooManyWaiters)?;
+            // A decision between the read and the watch was announced to nobody: look once more.
+            if let Some(now) = this.inner.db.approval_get(id).await.map_err(CreateError::Store)? {
+                this.settle(id, now.state);
+            }
+            Ok(Watched { approval: created.approval, state, _place: place })
         })
         .await
     }
@@ -163,23 +186,38 @@ impl Approvals {
         self.inner.db.approval_get(id).await
     }
 
-    /// Waits for the next change of an approval that is live; for a client that polls.
+    /// Watches an approval.
     pub fn watch(
         &self,
         id: ApprovalId,
         digest: RequestDigest,
         now: ApprovalState,
     ) -> watch::Receiver<ApprovalState> {
-        let mut waiting = self.lock();
         if !now.is_live() {
             return watch::channel(now).1;
         }
-        waiting
-            .live
-            .entry(id)
-            .or_insert_with(|| Live { state: watch::channel(now).0, digest })
-            .state
-            .subscribe()
+        let live = || Live { state: watch::channel(now).0, digest, places: Arc::new(()) };
+        self.lock().live.entry(id).or_insert_with(live).state.subscribe()
+    }
+
+    /// A place among the calls that wait for an approval; none when [`WAITERS_MAX`] do already.
+    fn place(&self, id: ApprovalId) -> Option<Arc<()>> {
+        match self.lock().live.get(&id) {
+            Some(live) if Arc::strong_count(&live.places) > WAITERS_MAX => None,
+            Some(live) => Some(Arc::clone(&live.places)),
+            None => Some(Arc::new(())), // it ended in between: nobody waits
+        }
+    }
+
+    /// Tells those who wait what the database says.
+    fn settle(&self, id: ApprovalId, state: ApprovalState) {
+        let mut waiting = self.lock();
+        if let Some(live) = waiting.live.get(&id) {
+            live.state.send_if_modified(|known| std::mem::replace(known, state) != state);
+            if !state.is_live() {
+                waiting.live.remove(&id);
+            }
+        }
     }
 
     fn announce(&self, events: &[ApprovalEvent], digest: RequestDigest, request: Option<RequestId>) {

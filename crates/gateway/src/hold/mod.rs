@@ -13,15 +13,15 @@ mod stream;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Response};
+use http::{HeaderMap, HeaderValue, Response};
 use keyward_core::{ApprovalId, Decision, MaskRule, Place, RequestDigest};
-use keyward_journal::record::DecisionRecord;
+use keyward_journal::record::{BodyNote, DecisionRecord, End, Intent};
 use keyward_mask::mask_bytes;
 use keyward_secrets::Lease;
 use keyward_store::{ApprovalState, Binding, CreateError, NewApproval, RequestSummary};
 
-pub use answers::{AnswerCopy, Answers, LastRun, RunningNote};
-pub use approvals::{Approvals, Watched};
+pub use answers::{AnswerCopy, Answers, Kept, LastRun, RunningNote};
+pub use approvals::{Approvals, AskError, WAITERS_MAX, Watched};
 pub use patience::Patience;
 pub use stream::HeldStream;
 
@@ -29,14 +29,30 @@ use crate::admit::{Admission, Approved, Permit};
 use crate::body::Body;
 use crate::call::{Call, CallBody};
 use crate::clock;
+use crate::record::Recorder;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::Session;
 
 /// How much of a body an approver is shown, in bytes.
 const SUMMARY_BODY_BYTES_MAX: usize = 128 * 1024;
-/// Headers that change what a request does, and so are part of what is approved, beside those that a rule reads.
-const DIGESTED_HEADERS: [&str; 5] =
-    ["content-type", "openai-organization", "openai-project", "anthropic-version", "anthropic-beta"];
+/// Headers that differ between a call and its retry by the same client, and do not change what it does: these are no
+/// part of what is approved. Every other header that is forwarded is.
+const VOLATILE: [&str; 12] = [
+    "accept-encoding",
+    "baggage",
+    "content-length",
+    "date",
+    "expect",
+    "host",
+    "idempotency-key",
+    "prefer",
+    "traceparent",
+    "tracestate",
+    "transfer-encoding",
+    "user-agent",
+];
+/// What the SDKs tell of themselves, and of their tries.
+const VOLATILE_FAMILIES: [&str; 2] = ["x-stainless-", "x-b3-"];
 
 /// A call that waits.
 pub struct Held {
@@ -59,10 +75,7 @@ impl Session {
         let digest = self.digest(&call);
         let shared = &self.gateway.shared;
         match shared.answers.last_run(&digest) {
-            Some(LastRun::Answered(mut response)) => {
-                self.mark(response.headers_mut(), &record);
-                return Ok(Admission::Answered(*response));
-            }
+            Some(LastRun::Answered(kept)) => return self.answer_again(&call, *kept, record, digest),
             Some(LastRun::Running) => return Err(runs_already()),
             None => {}
         }
@@ -73,12 +86,48 @@ impl Session {
         let binding = Binding {
             digest,
             policy_version: self.gateway.policy.version().to_string(),
-            credential_version: lease.as_ref().map(|lease| lease.version.clone()).unwrap_or_default(),
+            credential_version: self.target.credential_version(lease.as_deref()),
         };
         let new = self.new_approval(&call, &decision, binding.clone(), lease.as_ref())?;
         let watched = shared.approvals.ask(new, self.request).await.map_err(not_asked)?;
         let held = Held { call, decision: record, obligations: decision, binding, watched };
         Ok(Admission::Held(Box::new(held)))
+    }
+
+    /// Gives an identical call the answer that the approved one got. Nothing is sent; it is recorded like any exchange.
+    fn answer_again(
+        &self,
+        call: &Call,
+        kept: Kept,
+        decision: DecisionRecord,
+        digest: RequestDigest,
+    ) -> Result<Admission, Refusal> {
+        let Kept { mut response, body, approval, request } = kept;
+        self.mark(response.headers_mut(), &decision);
+        let principal = &self.verified.principal;
+        let intent = Intent {
+            request: self.request,
+            session: self.id,
+            at: clock::now(),
+            principal: principal.reference(),
+            acting_for: principal.acting_for.clone(),
+            connection: Arc::clone(&self.target.settings.connection.name),
+            operation: Arc::clone(&call.shown),
+            decision,
+            approval: Some(approval),
+            retry_of: Some(request),
+            secret: None,
+            digest: Some(digest.to_string()),
+            headers: Vec::new(),
+            body: BodyNote::NotKept,
+            content: Vec::new(),
+        };
+        let journal = self.gateway.shared.journal.clone();
+        let (mut recorder, _) = Recorder::begin(journal, intent, self.in_flight.clone())?;
+        recorder.head(response.status(), response.headers());
+        recorder.piece(&body)?;
+        recorder.end(End::Completed, None)?;
+        Ok(Admission::Answered(response))
     }
 
     async fn with_whole_body(&self, mut call: Call) -> Result<Call, Refusal> {
@@ -89,15 +138,9 @@ impl Session {
     }
 
     fn digest(&self, call: &Call) -> RequestDigest {
-        // What changes the meaning of a request, and what a rule reads: each once, in a fixed order.
-        let mut names: Vec<&str> =
-            DIGESTED_HEADERS.into_iter().chain(self.gateway.policy.headers_read()).collect();
-        names.sort_unstable();
-        names.dedup();
-        let headers: Vec<(&str, &[u8])> = names
-            .iter()
-            .flat_map(|name| call.headers.get_all(*name).iter().map(|value| (*name, value.as_bytes())))
-            .collect();
+        let mut headers: Vec<(&str, &[u8])> =
+            approved_headers(&call.headers).map(|(name, value)| (name, value.as_bytes())).collect();
+        headers.sort_by_key(|(name, _)| *name); // stable: several values of one name keep their order
         let connection = &self.target.settings.connection;
         RequestDigest::of(&self.verified.principal, connection, &call.operation, &headers, whole(call))
     }
@@ -133,15 +176,22 @@ impl Session {
     fn summary(&self, call: &Call, lease: Option<&Arc<Lease>>) -> Result<RequestSummary, Refusal> {
         let body = whole(call);
         let shown = body.get(..SUMMARY_BODY_BYTES_MAX).unwrap_or(body);
-        let text = match self.request_mask(lease)? {
-            Some(profile) => mask_bytes(&profile, shown).bytes,
-            None => shown.to_vec(),
+        let mask = self.request_mask(lease)?;
+        let masked = |bytes: &[u8]| match &mask {
+            Some(profile) => mask_bytes(profile, bytes).bytes,
+            None => bytes.to_vec(),
         };
+        let header = |(name, value): (&str, &HeaderValue)| {
+            let line = masked(&[name.as_bytes(), b": ", value.as_bytes()].concat());
+            let value = line.get(name.len() + 2..).unwrap_or_default();
+            (name.to_owned(), String::from_utf8_lossy(value).into_owned())
+        };
+        let text = masked(shown);
         Ok(RequestSummary {
-            headers: Vec::new(),
+            headers: approved_headers(&call.headers).map(header).collect(),
+            complete: shown.len() == body.len() && std::str::from_utf8(&text).is_ok(),
             body: String::from_utf8_lossy(&text).into_owned(),
             body_bytes: body.len() as u64,
-            complete: shown.len() == body.len(),
         })
     }
 
@@ -298,6 +348,14 @@ fn accepted(session: &Session, held: &Held) -> Response<Body> {
     response
 }
 
+/// The headers that an approver approves.
+fn approved_headers(headers: &HeaderMap) -> impl Iterator<Item = (&str, &HeaderValue)> {
+    let volatile = |name: &str| {
+        VOLATILE.contains(&name) || VOLATILE_FAMILIES.iter().any(|family| name.starts_with(family))
+    };
+    headers.iter().map(|(name, value)| (name.as_str(), value)).filter(move |(name, _)| !volatile(name))
+}
+
 fn whole(call: &Call) -> &[u8] {
     match &call.body {
         CallBody::Whole(bytes) => bytes,
@@ -313,7 +371,14 @@ pub(crate) fn runs_already() -> Refusal {
     )
 }
 
-fn not_asked(error: CreateError) -> Refusal {
+fn not_asked(error: AskError) -> Refusal {
+    let error = match error {
+        AskError::Create(error) => error,
+        AskError::TooManyWaiters => {
+            let public = "Too many identical calls wait for this approval already; one of them is enough.";
+            return Refusal::new(RefusalKind::ApprovalQuota, public).because(error);
+        }
+    };
     match error {
         CreateError::TooManyLive { limit } => Refusal::new(
             RefusalKind::ApprovalQuota,

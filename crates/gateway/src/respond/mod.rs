@@ -17,10 +17,11 @@ use http::{Method, Response, StatusCode};
 use keyward_core::{ConnectionKind, Finding, Place};
 use keyward_journal::record::End;
 use keyward_mask::walk::{BodyFormat, BodyMasker, Dialect};
-use keyward_mask::{Profile, mask_bytes};
+use keyward_mask::{Profile, mask_bytes, mask_field};
 use keyward_secrets::Lease;
 
 pub use profiles::Profiles;
+use reply::Packed;
 pub use reply::Reply;
 
 use crate::admit::Permit;
@@ -39,8 +40,9 @@ const VALIDATORS: [HeaderName; 3] = [header::ETAG, header::ACCEPT_RANGES, header
 const DIGESTS: [&str; 4] = ["content-md5", "digest", "content-digest", "repr-digest"];
 
 /// Builds the caller's response. Fails only before its first byte left; the outcome is recorded then.
-pub fn respond(session: &Session, sent: Sent) -> Result<Response<Body>, Refusal> {
-    let Sent { response, permit, lease, mut recorder, note } = sent;
+pub fn respond(sent: Sent) -> Result<Response<Body>, Refusal> {
+    let Sent { session, response, permit, lease, mut recorder, note } = sent;
+    let session = &*session;
     let (mut parts, upstream) = response.into_parts();
     let prepared = match prepare(session, &permit, lease.as_ref(), &mut parts, &mut recorder) {
         Ok(prepared) => prepared,
@@ -57,6 +59,7 @@ pub fn respond(session: &Session, sent: Sent) -> Result<Response<Body>, Refusal>
         state: reply::State::Open { first: bytes::Bytes::new(), upstream },
         decoder: prepared.decoder,
         masker: prepared.masker,
+        packed: prepared.packed,
         trailer_mask: prepared.header_mask,
         place: prepared.place,
         recorder,
@@ -74,6 +77,7 @@ struct Prepared {
     masker: Option<BodyMasker>,
     header_mask: Option<Arc<Profile>>,
     place: Place,
+    packed: Packed,
 }
 
 /// Masks the head, and makes ready for the body.
@@ -87,7 +91,15 @@ fn prepare(
     if parts.status.is_informational() {
         return Err(invalid("The upstream answered with a change of protocol, which is not passed on."));
     }
+    let mut transfer = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
+    if transfer.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return Err(invalid("The upstream's answer has a transfer encoding that cannot be looked into."));
+    }
     inject::strip_response(&mut parts.headers);
+    if lease.is_some() {
+        // A session that our credential opened is not the caller's to keep.
+        parts.headers.remove(header::SET_COOKIE);
+    }
     let place = place_of(parts);
     let profiles = &session.target.profiles;
     let header_mask = profiles.at(Place::Headers, permit.mask(), lease, session.id.bits())?;
@@ -107,7 +119,9 @@ fn prepare(
         session.gateway.shared.metrics.found(&findings);
         recorder.findings(Place::Headers, &findings);
     }
-    Ok(Prepared { decoder, masker, header_mask, place })
+    let textual = masker.is_some() && decoder.is_none() && is_textual(&parts.headers);
+    let packed = if textual { Packed::Refused(None) } else { Packed::Passes };
+    Ok(Prepared { decoder, masker, header_mask, place, packed })
 }
 
 /// A body that is there already goes out whole, with its length; any other streams.
@@ -163,6 +177,15 @@ fn place_of(parts: &Parts) -> Place {
     if streams.iter().any(|s| s.eq_ignore_ascii_case(essence)) { Place::Stream } else { Place::Response }
 }
 
+/// Whether the body is said to be text, or nothing is said: compressed bytes are then hidden text.
+fn is_textual(headers: &HeaderMap) -> bool {
+    content_type(headers).is_none_or(|kind| {
+        let kind = kind.to_ascii_lowercase();
+        kind.starts_with("text/")
+            || ["json", "xml", "yaml", "javascript", "form"].iter().any(|w| kind.contains(w))
+    })
+}
+
 fn content_type(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
 }
@@ -198,13 +221,12 @@ fn drop_validators(headers: &mut HeaderMap) {
 #[error("a masked value cannot stand in a header")]
 pub struct HeaderMaskError;
 
-/// Masks the values of headers in place. Names are not looked at: they come from the upstream's program.
+/// Masks headers in place: the values, each with its name as context; a name that is a secret goes with its value.
 pub(crate) fn mask_headers(
     profile: &Arc<Profile>,
     headers: &mut HeaderMap,
 ) -> Result<Vec<Finding>, HeaderMaskError> {
-    // One pass over all values together: most answers hold nothing, and one pass costs less than twenty. Each value
-    // goes in with its name as context, as a person would read it.
+    // One pass over all of them together: most answers hold nothing, and one pass costs less than twenty.
     let mut all = Vec::with_capacity(1024);
     for (name, value) in headers.iter() {
         all.extend_from_slice(name.as_str().as_bytes());
@@ -216,16 +238,23 @@ pub(crate) fn mask_headers(
         return Ok(Vec::new());
     }
     let mut findings = Vec::new();
-    for (name, value) in headers.iter_mut() {
-        let line = [name.as_str().as_bytes(), b": ", value.as_bytes()].concat();
-        let masked = mask_bytes(profile, &line);
-        if masked.findings.is_empty() {
-            continue;
+    let mut secret_names = Vec::new();
+    for name in headers.keys() {
+        let masked = mask_bytes(profile, name.as_str().as_bytes());
+        if !masked.findings.is_empty() {
+            secret_names.push(name.clone());
+            findings.extend(masked.findings);
         }
-        let start = name.as_str().len() + 2;
-        let clean = masked.bytes.get(start..).unwrap_or(b"[REDACTED]");
-        *value = HeaderValue::from_bytes(clean).map_err(|_| HeaderMaskError)?;
-        findings.extend(masked.findings);
+    }
+    for name in secret_names {
+        headers.remove(name);
+    }
+    for (name, value) in headers.iter_mut() {
+        let masked = mask_field(profile, format!("{name}: ").as_bytes(), value.as_bytes());
+        if !masked.findings.is_empty() {
+            *value = HeaderValue::from_bytes(&masked.bytes).map_err(|_| HeaderMaskError)?;
+            findings.extend(masked.findings);
+        }
     }
     Ok(findings)
 }

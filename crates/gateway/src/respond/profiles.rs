@@ -62,7 +62,7 @@ impl Profiles {
         }
         {
             let compiled = self.compiled.read().unwrap_or_else(PoisonError::into_inner);
-            let known = lease.is_none_or(|lease| compiled.known.iter().any(|k| k.version == lease.version));
+            let known = lease.is_none_or(|lease| compiled.known.iter().any(|known| same(known, lease)));
             if let (true, Some(profile)) = (known, compiled.by_key.get(&key)) {
                 return Ok(Some(Arc::clone(profile)));
             }
@@ -73,7 +73,7 @@ impl Profiles {
     fn compile(&self, key: Key, lease: Option<&Arc<Lease>>) -> Result<Arc<Profile>, Refusal> {
         let mut compiled = self.compiled.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(lease) = lease
-            && !compiled.known.iter().any(|known| known.version == lease.version)
+            && !compiled.known.iter().any(|known| same(known, lease))
         {
             if compiled.known.len() >= KNOWN_VERSIONS_MAX {
                 compiled.known.remove(0);
@@ -105,6 +105,11 @@ impl Profiles {
         compiled.by_key.insert(key, Arc::clone(&profile));
         Ok(profile)
     }
+}
+
+/// The same value. A version's name alone is not enough: a store put back from a backup may give a name twice.
+fn same(known: &Arc<Lease>, lease: &Arc<Lease>) -> bool {
+    Arc::ptr_eq(known, lease) || (known.version == lease.version && known.secret.same_as(&lease.secret))
 }
 
 /// A credential that cannot be masked is not used at all: it would come back in clear.

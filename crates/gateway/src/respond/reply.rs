@@ -34,6 +34,8 @@ pub struct Reply {
     pub(super) state: State,
     pub(super) decoder: Option<Decoder>,
     pub(super) masker: Option<BodyMasker>,
+    /// Whether it may begin like compressed data.
+    pub(super) packed: Packed,
     /// The mask of trailers.
     pub(super) trailer_mask: Option<Arc<Profile>>,
     pub(super) place: Place,
@@ -68,6 +70,35 @@ impl Silence {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let limit = self.limit;
         self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit))).as_mut().poll(cx)
+    }
+}
+
+/// What becomes of a body that begins like compressed data without saying so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Packed {
+    /// It was said to be text: it ends with an error, because it cannot be looked into (catalogue 59). Holds its first
+    /// byte where only that was seen.
+    Refused(Option<u8>),
+    /// It is a file of its own kind, or its beginning was seen already.
+    Passes,
+}
+
+impl Packed {
+    /// Whether `data`, the next piece, shows that the body is compressed although it must not be.
+    fn sees(&mut self, data: &[u8]) -> bool {
+        let Self::Refused(first) = *self else { return false };
+        let mut begin = first.into_iter().chain(data.iter().copied());
+        match (begin.next(), begin.next()) {
+            (Some(one), Some(two)) => {
+                *self = Self::Passes;
+                // gzip (RFC 1952), zstd (RFC 8878), the usual zlib (RFC 1950); none of them begins a text.
+                matches!((one, two), (0x1f, 0x8b) | (0x28, 0xb5) | (0x78, 0x01 | 0x9c | 0xda))
+            }
+            (first, _) => {
+                *self = Self::Refused(first);
+                false
+            }
+        }
     }
 }
 
@@ -160,6 +191,10 @@ impl Reply {
         if self.decoder.is_none() && self.masker.is_none() {
             return Ok(data.clone());
         }
+        if self.packed.sees(data) {
+            let error = BodyError::Mask("compressed data under the name of text".into());
+            return Err(self.fail(End::MaskFailed, error));
+        }
         let mut out = Vec::with_capacity(data.len() + 64);
         let masker = &mut self.masker;
         let mut sink = |plain: &[u8]| mask_into(masker, plain, &mut out);
@@ -235,8 +270,10 @@ impl Reply {
             trailers.remove(name);
         }
         let Some(profile) = &self.trailer_mask else { return Ok(trailers) };
-        let findings =
-            super::mask_headers(profile, &mut trailers).map_err(|error| BodyError::Mask(Box::new(error)))?;
+        let findings = match super::mask_headers(profile, &mut trailers) {
+            Ok(findings) => findings,
+            Err(error) => return Err(self.fail(End::MaskFailed, BodyError::Mask(Box::new(error)))),
+        };
         self.recorder.findings(Place::Headers, &findings);
         Ok(trailers)
     }
@@ -335,5 +372,25 @@ fn failed(error: Failed) -> BodyError {
     match error {
         Failed::Body(error) => error,
         Failed::Decode(error) => BodyError::Mask(Box::new(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn catalogue_59_compressed_data_under_the_name_of_text_is_seen_in_any_chunking() {
+        for magic in [&[0x1f, 0x8b, 8][..], &[0x28, 0xb5, 0x2f], &[0x78, 0x9c, 0]] {
+            assert!(Packed::Refused(None).sees(magic));
+            let mut packed = Packed::Refused(None);
+            assert!(!packed.sees(b""));
+            assert!(!packed.sees(&magic[..1]));
+            assert!(packed.sees(&magic[1..]));
+            assert!(!Packed::Passes.sees(magic));
+        }
+        for text in ["(x)", "x = 1", "{}"] {
+            assert!(!Packed::Refused(None).sees(text.as_bytes()), "{text}");
+        }
     }
 }

@@ -92,7 +92,10 @@ pub fn understand(
     } else {
         found.class
     };
-    let model = if found.model.is_empty() { judged.model } else { found.model };
+    let mut model = if found.model.is_empty() { judged.model } else { found.model };
+    if class == OperationClass::ModelExport {
+        model = exported_model(&model).to_owned();
+    }
     Ok(Operation {
         class,
         resource: Resource { model, file: found.file, tools: judged.tools },
@@ -103,6 +106,15 @@ pub fn understand(
         body_bytes: body.map(|bytes| bytes.len() as u64).or_else(|| body::declared(headers)),
         touches_secret_file: judged.touches_secret_file,
     })
+}
+
+/// The model's name without the part of the route that exports it: `org/small` of `org/small/weights/shard-1`.
+fn exported_model(model: &str) -> &str {
+    let route = model.match_indices('/').find(|(at, _)| {
+        let segment = model.get(at + 1..).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+        segment.eq_ignore_ascii_case("weights")
+    });
+    route.and_then(|(at, _)| model.get(..at)).unwrap_or(model)
 }
 
 /// Whether a call fetches weights. On a model server only what reads, or what nobody knows, can turn out to be an

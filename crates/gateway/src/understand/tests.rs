@@ -95,6 +95,22 @@ fn what_no_table_knows_is_unknown() {
 }
 
 #[test]
+fn an_export_names_its_model() {
+    for (path, model) in [
+        ("/v1/models/small/weights", "small"),
+        ("/v1/models/org/small/weights", "org/small"),
+        ("/v1/models/small/weights/shard-1", "small"),
+    ] {
+        let operation =
+            understand(ConnectionKind::OpenAi, "GET", path, "", &HeaderMap::new(), Some(b"")).unwrap();
+        assert_eq!(
+            (operation.class, operation.resource.model.as_str()),
+            (OperationClass::ModelExport, model)
+        );
+    }
+}
+
+#[test]
 fn weights_are_an_export_however_they_are_spelled() {
     for kind in KINDS {
         for path in [

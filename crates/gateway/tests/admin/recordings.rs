@@ -53,6 +53,7 @@ impl World {
                 observed: Vec::new(),
             },
             approval: None,
+            retry_of: None,
             secret: Some(SecretUse { reference: "keyward://models".into(), version: "1".into() }),
             digest: None,
             headers: vec![HeaderField::new("accept", b"*/*")],

@@ -57,6 +57,10 @@ pub struct Intent {
     pub operation: Arc<Operation>,
     /// Why it may.
     pub decision: DecisionRecord,
+    /// The exchange that this repeats: a second try with a newer credential, or an identical call that got the answer
+    /// recorded for an approved one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<RequestId>,
     /// The approval that it consumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalId>,

@@ -81,6 +81,7 @@ pub(crate) fn intent(request: u128, session: u128) -> Record {
         operation: Arc::new(operation),
         decision,
         approval: Some(ApprovalId::new(request)),
+        retry_of: None,
         secret: Some(SecretUse { reference: "keyward://openai".into(), version: "3".into() }),
         digest: None,
         headers: vec![HeaderField::new("user-agent", b"a\nb\0}{\x1b[2J\xff")],

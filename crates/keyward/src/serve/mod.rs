@@ -144,6 +144,7 @@ fn fixed(config: &Config) -> serde_json::Value {
     serde_json::json!({
         "listen": config.listen, "data_dir": config.data_dir, "master_key": config.master_key,
         "journal": config.journal, "drain": config.drain, "log": config.log,
+        "connections_max": config.limits.connections_max, "header_bytes_max": config.limits.header_bytes_max,
     })
 }
 

@@ -21,7 +21,8 @@ impl Server {
             Ok((loaded, gateway)) => {
                 if fixed(&loaded.config) != self.fixed {
                     tracing::warn!(
-                        "listen, data_dir, master_key, journal, drain or log changed: that needs a restart"
+                        "listen, data_dir, master_key, journal, drain, log, limits.connections_max or limits.header_bytes_max changed: \
+                         that needs a restart"
                     );
                 }
                 // Recorded first: a configuration that leaves no trace is not put to work.
