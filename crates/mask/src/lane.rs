@@ -7,7 +7,7 @@ use regex_automata::{Anchored, Input};
 use crate::detector::{Detector, Kind};
 use crate::literal::LiteralHit;
 use crate::matches::{Growth, Match, Matches, RUN_BYTES};
-use crate::profile::{LaneLiterals, Owner, Profile};
+use crate::profile::{Owner, Profile};
 
 /// The most candidates of one lane that are open at once. Text that opens more is hostile: the oldest is masked as far
 /// as it got if a distinctive prefix began it, and given up if a keyword did.
@@ -28,7 +28,6 @@ pub(crate) struct Lane {
     /// All literals that start before here were seen, and candidates were fed up to here.
     scanned: usize,
     open: Vec<Candidate>,
-    hits: Vec<LiteralHit>,
 }
 
 struct Candidate {
@@ -48,38 +47,32 @@ enum Fed {
 }
 
 impl Lane {
+    /// The position up to which literals were looked for.
+    pub(crate) const fn scanned(&self) -> usize {
+        self.scanned
+    }
+
+    /// Opens and feeds candidates up to `limit`; `hits` has all literals from [`Self::scanned`] to there, and may have
+    /// more.
     pub(crate) fn advance(
         &mut self,
         profile: &Profile,
-        literals: &LaneLiterals,
-        text: &[u8],
+        kind: Kind,
+        hits: &[LiteralHit],
+        (text, limit): (&[u8], usize),
         rest: Rest,
         matches: &mut Matches,
     ) {
-        let limit = match rest {
-            Rest::MayFollow => literals.set.open_from(text, self.scanned),
-            Rest::Ended => text.len(),
-        };
-        let mut hits = std::mem::take(&mut self.hits);
-        literals.set.scan(text, self.scanned, limit, &mut hits);
-        for hit in &hits {
-            self.feed(profile, text, hit.start, Rest::MayFollow, matches);
-            for one in literals.uses.get(hit.literal as usize).into_iter().flatten() {
-                let literal = match one.before {
-                    None => hit.start,
-                    Some(letter) => {
-                        let Some(at) = hit.start.checked_sub(1) else { continue };
-                        if !text.get(at).is_some_and(|b| b.eq_ignore_ascii_case(&letter)) {
-                            continue;
-                        }
-                        at
-                    }
-                };
-                self.begin(profile, text, one.detector, literal, hit.start + one.len, matches);
+        let range = self.scanned..limit;
+        for hit in hits.iter().filter(|hit| range.contains(&hit.start)) {
+            for one in profile.literals.uses(hit.literal).iter().filter(|one| one.kind == kind) {
+                self.feed(profile, text, hit.start, Rest::MayFollow, matches);
+                self.begin(profile, text, one.detector, hit.start, hit.start + one.len, matches);
             }
         }
-        self.hits = hits;
-        self.feed(profile, text, limit, rest, matches);
+        if !self.open.is_empty() {
+            self.feed(profile, text, limit, rest, matches);
+        }
         self.scanned = limit;
     }
 

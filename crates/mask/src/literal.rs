@@ -1,20 +1,51 @@
-//! The literals that candidates begin with, found in one pass each shard.
+//! The literals that candidates begin with, found in one pass however many there are.
 //!
-//! Shards of at most 64 patterns with leftmost-first semantics stay on aho-corasick's Teddy searcher, which is an
-//! order of magnitude faster than its automata.
+//! Each literal is known by the three bytes in it that are rarest in ordinary text. Whether three bytes of the text may
+//! be such an anchor is one look into a bit set that stays in the first cache level, so that clean text costs the same
+//! for ten literals and for a thousand, in long texts and in pieces of a few bytes.
 
-mod trie;
-
-use aho_corasick::{AhoCorasick, Input, MatchKind};
-
-use trie::Trie;
-
-/// Above this many patterns aho-corasick falls off its SIMD searcher.
-const SHARD_PATTERNS_MAX: usize = 64;
-/// Up to this many bytes, the start of a search in every shard costs more than a look at every position.
-const SHORT_BYTES_MAX: usize = 256;
 /// The longest literal a detector may have, in bytes.
 pub(crate) const LITERAL_BYTES_MAX: usize = 40;
+/// Bytes of an anchor. Shorter literals are not supported.
+pub(crate) const ANCHOR_BYTES: usize = 3;
+/// Positions that are looked at together.
+const STEP: usize = 16;
+/// log2 of the bits in a filter: for a thousand literals, less than one in a hundred positions is looked at in vain.
+const FILTER_BITS: u32 = 17;
+const FILTER_WORDS: usize = 1 << (FILTER_BITS - 6);
+const BUCKET_BITS: u32 = 11;
+
+/// A literal to search for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Needle {
+    pub(crate) bytes: Box<[u8]>,
+    /// The first byte is a letter that may have either case; it is in lower case here.
+    pub(crate) any_case_first: bool,
+}
+
+/// The two lanes of candidates, as an index: markers, stems.
+pub(crate) const LANES: usize = 2;
+
+impl Needle {
+    /// Whether `text` begins with it.
+    fn begins(&self, text: &[u8]) -> bool {
+        text.get(..self.bytes.len()).is_some_and(|head| self.same(head))
+    }
+
+    /// Whether it begins with `text`.
+    fn begun_by(&self, text: &[u8]) -> bool {
+        text.len() <= self.bytes.len() && self.same(text)
+    }
+
+    fn same(&self, text: &[u8]) -> bool {
+        let (Some((first, rest)), Some((own, others))) = (text.split_first(), self.bytes.split_first())
+        else {
+            return true;
+        };
+        let first_same = own == first || self.any_case_first && first.eq_ignore_ascii_case(own);
+        first_same && rest.iter().zip(others).all(|(a, b)| a == b)
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LiteralHit {
@@ -23,74 +54,235 @@ pub(crate) struct LiteralHit {
     pub(crate) literal: u32,
 }
 
-#[derive(Default)]
-pub(crate) struct LiteralSet {
-    shards: Vec<Shard>,
-    trie: Trie,
+/// An anchor: its bytes folded, its literal, and where in the literal it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    gram: u32,
+    literal: u32,
+    offset: u32,
 }
 
-struct Shard {
-    searcher: AhoCorasick,
-    /// For each pattern: the literals that occur where the pattern occurs (itself, and those that it begins with).
-    here: Vec<Vec<u32>>,
+pub(crate) struct LiteralSet {
+    needles: Vec<Needle>,
+    /// Beside `needles`: the lanes that look for it.
+    lanes: Vec<[bool; LANES]>,
+    filter: Box<[u64; FILTER_WORDS]>,
+    /// Ordered by bucket.
+    places: Vec<Place>,
+    buckets: Vec<u32>,
+    /// What literals begin with: one byte, two, three or four of them, folded and hashed. For the question whether a
+    /// text's tail may become a literal.
+    heads: Box<[u64; HEAD_WORDS]>,
+    /// Literal indices ordered by their first bytes, folded.
+    ordered: Vec<(u32, u32)>,
+}
+
+const HEAD_WORDS: usize = 256;
+
+impl Default for LiteralSet {
+    fn default() -> Self {
+        Self::new(Vec::new(), Vec::new())
+    }
 }
 
 impl LiteralSet {
-    /// `literals` must be distinct.
-    pub(crate) fn new(literals: &[Box<[u8]>]) -> Result<Self, aho_corasick::BuildError> {
-        let mut ordered: Vec<u32> = (0u32..).take(literals.len()).collect();
-        let bytes = |id: &u32| literals.get(*id as usize).map(AsRef::as_ref).unwrap_or_default();
-        ordered.sort_unstable_by_key(|id| bytes(id));
-        let mut shards = Vec::new();
-        for members in ordered.chunks(SHARD_PATTERNS_MAX) {
-            let mut members = members.to_vec();
-            members.sort_by_key(|id| std::cmp::Reverse(bytes(id).len()));
-            let searcher = AhoCorasick::builder()
-                .match_kind(MatchKind::LeftmostFirst)
-                .build(members.iter().map(bytes))?;
-            let begins =
-                |long: &u32| members.iter().copied().filter(|m| bytes(long).starts_with(bytes(m))).collect();
-            shards.push(Shard { searcher, here: members.iter().map(begins).collect() });
+    /// `needles` must be distinct, and of at least [`ANCHOR_BYTES`]; shorter ones are never found.
+    pub(crate) fn new(needles: Vec<Needle>, lanes: Vec<[bool; LANES]>) -> Self {
+        let mut places: Vec<Place> = Vec::with_capacity(needles.len());
+        let mut heads = Box::new([0u64; HEAD_WORDS]);
+        let mut ordered = Vec::with_capacity(needles.len());
+        for (literal, needle) in (0u32..).zip(&needles) {
+            let grams = (0u32..).zip(needle.bytes.windows(ANCHOR_BYTES));
+            let rarest = grams.map(|(offset, gram)| (commonness(gram), offset, gram)).min();
+            let Some((_, offset, gram)) = rarest else { continue };
+            places.push(Place { gram: gram_of(gram), literal, offset });
+            for len in 1..=4 {
+                if let Some(head) = needle.bytes.get(..len) {
+                    mark(&mut heads[..], head_bit(head));
+                }
+            }
+            ordered.push((head_key(&needle.bytes), literal));
         }
-        Ok(Self { shards, trie: Trie::new(literals) })
+        ordered.sort_unstable();
+        places.sort_unstable_by_key(|p| (bucket(p.gram), *p));
+        let mut filter = Box::new([0u64; FILTER_WORDS]);
+        for place in &places {
+            mark(&mut filter[..], hash(place.gram) >> (32 - FILTER_BITS));
+        }
+        let buckets = (0u32..=1 << BUCKET_BITS)
+            .map(|n| places.partition_point(|p| bucket(p.gram) < n))
+            .map(|n| u32::try_from(n).unwrap_or(u32::MAX))
+            .collect();
+        Self { needles, lanes, filter, places, buckets, heads, ordered }
     }
 
     /// Every occurrence of every literal that starts in `from..limit`; ordered.
     pub(crate) fn scan(&self, text: &[u8], from: usize, limit: usize, hits: &mut Vec<LiteralHit>) {
         hits.clear();
-        if from >= limit {
+        if from >= limit || self.places.is_empty() {
             return;
         }
-        if limit - from <= SHORT_BYTES_MAX {
-            for start in from..limit {
-                let rest = text.get(start..).unwrap_or_default();
-                self.trie.follow(rest, |literal| hits.push(LiteralHit { start, literal }));
+        let text = text.get(..limit.saturating_add(LITERAL_BYTES_MAX)).unwrap_or(text);
+        let mut at = from;
+        // On a fixed-size array: no bounds checks in the loop that sees every byte.
+        while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<{ STEP + ANCHOR_BYTES }>())
+        {
+            let mut any = 0;
+            let mut n = 0;
+            while n < STEP {
+                let Some(gram) = block.get(n..).and_then(|rest| rest.first_chunk::<4>()) else { break };
+                any |= self.maybe(fold(u32::from_le_bytes(*gram)));
+                n += 1;
             }
-            hits.sort_unstable();
-            return;
-        }
-        for shard in &self.shards {
-            let mut at = from;
-            while let Some(found) = shard.searcher.find(Input::new(text).range(at..)) {
-                if found.start() >= limit {
-                    break;
-                }
-                at = found.start() + 1;
-                let here = shard.here.get(found.pattern().as_usize()).map(Vec::as_slice).unwrap_or_default();
-                hits.extend(
-                    here.iter().map(|literal| LiteralHit { start: found.start(), literal: *literal }),
-                );
+            if any & 1 == 1 {
+                self.confirm_all(text, at, at + STEP, hits);
             }
+            at += STEP;
         }
+        self.confirm_all(text, at, text.len(), hits);
+        hits.retain(|h| (from..limit).contains(&h.start));
         hits.sort_unstable();
     }
 
-    /// The first position from `from` on whose rest is the beginning of a literal that is not complete yet.
-    pub(crate) fn open_from(&self, text: &[u8], from: usize) -> usize {
-        let begin = from.max(text.len().saturating_sub(LITERAL_BYTES_MAX));
-        let may_become = |at: &usize| text.get(*at..).is_some_and(|rest| self.trie.follow(rest, |_| ()));
-        (begin..text.len()).find(may_become).unwrap_or(text.len())
+    /// The filter's answer is in the lowest bit.
+    #[inline]
+    fn maybe(&self, gram: u32) -> u64 {
+        let bit = hash(gram) >> (32 - FILTER_BITS);
+        self.filter.get((bit >> 6) as usize).map_or(0, |word| word >> (bit & 63))
     }
+
+    fn confirm_all(&self, text: &[u8], from: usize, to: usize, hits: &mut Vec<LiteralHit>) {
+        let window = text.get(from..text.len().min(to + ANCHOR_BYTES - 1)).unwrap_or_default();
+        for (at, gram) in (from..to).zip(window.windows(ANCHOR_BYTES)) {
+            let gram = gram_of(gram);
+            if self.maybe(gram) & 1 == 1 {
+                self.confirm(text, at, gram, hits);
+            }
+        }
+    }
+
+    fn confirm(&self, text: &[u8], at: usize, gram: u32, hits: &mut Vec<LiteralHit>) {
+        let bucket = bucket(gram) as usize;
+        let (Some(from), Some(to)) = (self.buckets.get(bucket), self.buckets.get(bucket + 1)) else { return };
+        let places = self.places.get(*from as usize..*to as usize).unwrap_or_default();
+        for place in places.iter().filter(|p| p.gram == gram) {
+            let Some(start) = at.checked_sub(place.offset as usize) else { continue };
+            let Some(needle) = self.needles.get(place.literal as usize) else { continue };
+            if text.get(start..).is_some_and(|rest| needle.begins(rest)) {
+                hits.push(LiteralHit { start, literal: place.literal });
+            }
+        }
+    }
+
+    /// For each lane the first position from its own in `from` on whose rest is the beginning of a literal of that lane
+    /// that is not complete yet.
+    pub(crate) fn open_from(&self, text: &[u8], from: [usize; LANES]) -> [usize; LANES] {
+        let mut open = [text.len(); LANES];
+        let first = from.into_iter().fold(usize::MAX, usize::min);
+        let mut at = first.max(text.len().saturating_sub(LITERAL_BYTES_MAX));
+        while let Some(rest) = text.get(at..).filter(|r| !r.is_empty()) {
+            let head = rest.get(..4).unwrap_or(rest);
+            let bit = head_bit(head);
+            let possible =
+                self.heads.get((bit >> 6) as usize).is_some_and(|word| word >> (bit & 63) & 1 == 1);
+            if possible {
+                let lanes = self.begun(rest);
+                for ((open, from), begun) in open.iter_mut().zip(from).zip(lanes) {
+                    if begun && at >= from {
+                        *open = (*open).min(at);
+                    }
+                }
+                if open.iter().all(|open| *open <= at) {
+                    break;
+                }
+            }
+            at += 1;
+        }
+        open
+    }
+
+    /// For each lane whether `rest` is the beginning, not the whole, of one of its literals.
+    fn begun(&self, rest: &[u8]) -> [bool; LANES] {
+        let low = head_key(rest);
+        // Bytes that are not there yet may become any.
+        let open = u32::MAX.checked_shr(8 * u32::try_from(rest.len()).unwrap_or(4)).unwrap_or(0);
+        let first = self.ordered.partition_point(|(key, _)| *key < low);
+        let mut begun = [false; LANES];
+        for (_, id) in self.ordered.iter().skip(first).take_while(|(key, _)| *key <= low | open) {
+            let (Some(needle), Some(lanes)) = (self.needles.get(*id as usize), self.lanes.get(*id as usize))
+            else {
+                continue;
+            };
+            if needle.bytes.len() > rest.len() && needle.begun_by(rest) {
+                begun.iter_mut().zip(lanes).for_each(|(begun, lane)| *begun |= lane);
+            }
+        }
+        begun
+    }
+}
+
+/// Letters in one case; other bytes are confused with each other, which costs a comparison now and then.
+#[inline]
+const fn fold(gram: u32) -> u32 {
+    (gram | 0x2020_2020) & 0x00ff_ffff
+}
+
+fn gram_of(bytes: &[u8]) -> u32 {
+    let mut gram = [0u8; 4];
+    gram.iter_mut().zip(bytes.iter().take(ANCHOR_BYTES)).for_each(|(to, from)| *to = *from);
+    fold(u32::from_le_bytes(gram))
+}
+
+#[inline]
+const fn hash(gram: u32) -> u32 {
+    gram.wrapping_mul(0x9E37_79B1)
+}
+
+const fn bucket(gram: u32) -> u32 {
+    hash(gram) >> (32 - BUCKET_BITS)
+}
+
+/// The first four bytes, folded, the first one highest; bytes that are not there are zero.
+fn head_key(bytes: &[u8]) -> u32 {
+    let mut key = [0u8; 4];
+    for (to, from) in key.iter_mut().zip(bytes) {
+        *to = from | 0x20;
+    }
+    u32::from_be_bytes(key)
+}
+
+/// The bit of the first one to four bytes.
+fn head_bit(head: &[u8]) -> u32 {
+    let len = u32::try_from(head.len().min(4)).unwrap_or(4);
+    (head_key(head) ^ len).wrapping_mul(0x9E37_79B1) >> (32 - 14)
+}
+
+fn mark(bits: &mut [u64], bit: u32) {
+    if let Some(word) = bits.get_mut((bit >> 6) as usize) {
+        *word |= 1 << (bit & 63);
+    }
+}
+
+/// Letters from the most frequent in English on.
+const FREQUENT: &[u8] = b"etaoinsrhldcumfpgwybvkxjqz";
+/// Pairs that are frequent in words.
+const PAIRS: &[u8] = b"th he in er an re nd at on nt ha es st en ed to it ou ea hi is or ti as te et ng of al de se le \
+sa si ar ve ra ld ur ro ri io ic co me ne ta us el ma ch li be fo om ec no la ll ca lo ac ee ss us tr nc na ce pr ut ly \
+ns un em am os po ul ow ct id ke ap pp ab bl un mp oo sh st ser cl acc";
+
+/// How likely three bytes are to turn up in ordinary text: a rank, for choosing among the grams of one literal.
+fn commonness(gram: &[u8]) -> u32 {
+    let rank = |byte: u8| match FREQUENT.iter().position(|f| f.eq_ignore_ascii_case(&byte)) {
+        Some(at) => 26 - u32::try_from(at).unwrap_or(0),
+        None if byte == b' ' => 24,
+        None => 8,
+    };
+    let frequent = |pair: &[u8]| {
+        let spaced = pair.contains(&b' ');
+        spaced || PAIRS.split(|b| *b == b' ').any(|known| known.eq_ignore_ascii_case(pair))
+    };
+    let pairs = gram.windows(2).filter(|pair| frequent(pair)).count();
+    gram.iter().map(|b| rank(*b)).sum::<u32>() + 16 * u32::try_from(pairs).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -98,8 +290,8 @@ mod tests {
     use super::*;
 
     fn set(literals: &[&str]) -> LiteralSet {
-        let literals: Vec<Box<[u8]>> = literals.iter().map(|l| l.as_bytes().into()).collect();
-        LiteralSet::new(&literals).unwrap()
+        let needle = |l: &&str| Needle { bytes: l.as_bytes().into(), any_case_first: false };
+        LiteralSet::new(literals.iter().map(needle).collect(), vec![[true, false]; literals.len()])
     }
 
     fn found(set: &LiteralSet, text: &str) -> Vec<(usize, u32)> {
@@ -115,35 +307,50 @@ mod tests {
     }
 
     #[test]
-    fn finds_all_in_more_than_one_shard() {
-        let literals: Vec<String> = (0..200).map(|n| format!("lit{n:03}")).collect();
+    fn finds_each_of_many_at_every_alignment() {
+        let literals: Vec<String> = (0..999).map(|n| format!("lit{n:03}")).collect();
         let set = set(&literals.iter().map(String::as_str).collect::<Vec<_>>());
-        let text = literals.concat();
-        assert_eq!(found(&set, &text).len(), 200);
+        for lead in 0..STEP {
+            let text = " ".repeat(lead) + &literals.concat();
+            let expected: Vec<_> = (0..999).map(|n| (lead + 6 * n, u32::try_from(n).unwrap())).collect();
+            assert_eq!(found(&set, &text), expected, "{lead}");
+        }
     }
 
     #[test]
-    fn short_and_long_searches_find_the_same() {
-        let set = set(&["ab", "abc", "bca", "c", "caab", "aab"]);
-        let text: String = (0..SHORT_BYTES_MAX * 2).map(|n| char::from(b"abcd"[n * n % 7 % 4])).collect();
-        let long = found(&set, &text);
-        let mut short = Vec::new();
-        for from in (0..text.len()).step_by(SHORT_BYTES_MAX) {
-            let mut hits = Vec::new();
-            set.scan(text.as_bytes(), from, from + SHORT_BYTES_MAX, &mut hits);
-            short.extend(hits.iter().map(|h| (h.start, h.literal)));
+    fn only_the_first_letter_may_have_either_case() {
+        let needle = Needle { bytes: (*b"secret").into(), any_case_first: true };
+        let set = LiteralSet::new(vec![needle], vec![[false, true]]);
+        assert_eq!(found(&set, "secret Secret SECRET secreT"), [(0, 0), (7, 0)]);
+        for (text, open) in [("x S", 2), ("x SE", 4), ("x Secre", 2), ("x secret", 8), ("x \u{13}e", 4)] {
+            assert_eq!(set.open_from(text.as_bytes(), [0, 0]), [text.len(), open], "{text}");
         }
-        assert!(long.len() > SHORT_BYTES_MAX / 4);
-        assert_eq!(short, long);
+    }
+
+    #[test]
+    fn finds_what_starts_in_the_range_only() {
+        let set = set(&["sk-"]);
+        let mut hits = Vec::new();
+        set.scan(b"sk-sk-sk-sk-", 3, 9, &mut hits);
+        assert_eq!(hits.iter().map(|h| h.start).collect::<Vec<_>>(), [3, 6]);
     }
 
     #[test]
     fn knows_what_may_still_become_a_literal() {
         let set = set(&["sk-", "sk-ant-"]);
         for (text, open) in
-            [("x s", 2), ("x sk-", 2), ("x sk-a", 2), ("x sk-ant-", 9), ("x sk-b", 6), ("", 0)]
+            [("x s", 2), ("x sk-", 2), ("x sk-a", 2), ("x sk-ant-", 9), ("x sk-b", 6), ("", 0), ("x SK-a", 6)]
         {
-            assert_eq!(set.open_from(text.as_bytes(), 0), open, "{text}");
+            assert_eq!(set.open_from(text.as_bytes(), [0, 0]), [open, text.len()], "{text}");
         }
+    }
+
+    #[test]
+    fn each_lane_has_its_own_literals_and_its_own_beginning() {
+        let needle = |l: &str| Needle { bytes: l.as_bytes().into(), any_case_first: false };
+        let set = LiteralSet::new(vec![needle("abcd"), needle("cdef")], vec![[true, false], [false, true]]);
+        assert_eq!(set.open_from(b"xabc", [0, 0]), [1, 3]);
+        assert_eq!(set.open_from(b"xabc", [2, 0]), [4, 3]);
+        assert_eq!(set.open_from(b"xabc", [0, 4]), [1, 4]);
     }
 }

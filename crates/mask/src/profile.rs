@@ -8,7 +8,7 @@ use keyward_core::{Confidence, Style};
 
 use crate::detector::{Detector, Detectors, Kind, union};
 use crate::known::{KnownMatcher, KnownValue};
-use crate::literal::LiteralSet;
+use crate::literal::{LiteralSet, Needle};
 use crate::words::WordSet;
 
 /// Why a profile cannot be built.
@@ -47,14 +47,11 @@ pub struct Profile {
     pub(crate) known: KnownMatcher,
     values: Vec<KnownEntry>,
     pub(crate) detectors: Vec<DetectorEntry>,
-    pub(crate) markers: LaneLiterals,
-    pub(crate) stems: LaneLiterals,
+    pub(crate) literals: Literals,
     /// Detectors that judge runs.
     pub(crate) runs: Vec<u32>,
     /// Patterns that begin where a word does.
     pub(crate) words: WordSet,
-    /// Stands for both where only known values are looked for.
-    pub(crate) none: LaneLiterals,
     key: Option<hmac::Key>,
 }
 
@@ -68,18 +65,22 @@ pub(crate) struct DetectorEntry {
     placeholder: String,
 }
 
-/// The literals of one lane, and which detectors begin with each.
-#[derive(Default)]
-pub(crate) struct LaneLiterals {
+/// The literals of both lanes, and which detectors begin with each.
+pub(crate) struct Literals {
     pub(crate) set: LiteralSet,
-    pub(crate) uses: Vec<Vec<LiteralUse>>,
+    uses: Vec<Vec<LiteralUse>>,
+}
+
+impl Literals {
+    pub(crate) fn uses(&self, literal: u32) -> &[LiteralUse] {
+        self.uses.get(literal as usize).map(Vec::as_slice).unwrap_or_default()
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LiteralUse {
     pub(crate) detector: u32,
-    /// The letter before the searched bytes, in either case.
-    pub(crate) before: Option<u8>,
+    pub(crate) kind: Kind,
     pub(crate) len: usize,
 }
 
@@ -205,8 +206,7 @@ impl ProfileBuilder {
             return Err(ProfileError::TooManyValues);
         }
         let detectors = select(&self.detectors)?;
-        let markers = lane(&detectors, Kind::Marker)?;
-        let stems = lane(&detectors, Kind::Stem)?;
+        let literals = literals(&detectors);
         let words = words(&detectors)?;
         let runs = (0u32..)
             .zip(&detectors)
@@ -221,11 +221,9 @@ impl ProfileBuilder {
             known: KnownMatcher::new(&self.known),
             values: values.collect(),
             detectors,
-            markers,
-            stems,
+            literals,
             runs,
             words,
-            none: LaneLiterals::default(),
             key,
         })
     }
@@ -270,15 +268,23 @@ fn words(detectors: &[DetectorEntry]) -> Result<WordSet, ProfileError> {
     Ok(WordSet::new(automaton, indexes, mailboxes))
 }
 
-fn lane(detectors: &[DetectorEntry], kind: Kind) -> Result<LaneLiterals, ProfileError> {
-    let mut uses: BTreeMap<Box<[u8]>, Vec<LiteralUse>> = BTreeMap::new();
+fn literals(detectors: &[DetectorEntry]) -> Literals {
+    let mut uses: BTreeMap<Needle, Vec<LiteralUse>> = BTreeMap::new();
     for (detector, entry) in (0u32..).zip(detectors) {
-        for literal in entry.detector.literals().iter().filter(|_| entry.detector.kind() == kind) {
-            let one = LiteralUse { detector, before: literal.before, len: literal.bytes.len() };
-            uses.entry(literal.bytes.clone()).or_default().push(one);
+        for literal in entry
+            .detector
+            .literals()
+            .iter()
+            .filter(|_| matches!(entry.detector.kind(), Kind::Marker | Kind::Stem))
+        {
+            let before = literal.before.map(|letter| letter.to_ascii_lowercase());
+            let bytes: Box<[u8]> = before.into_iter().chain(literal.bytes.iter().copied()).collect();
+            let one = LiteralUse { detector, kind: entry.detector.kind(), len: bytes.len() };
+            uses.entry(Needle { bytes, any_case_first: before.is_some() }).or_default().push(one);
         }
     }
-    let (literals, uses): (Vec<_>, Vec<_>) = uses.into_iter().unzip();
-    let set = LiteralSet::new(&literals).map_err(|_| ProfileError::Literals)?;
-    Ok(LaneLiterals { set, uses })
+    let (needles, uses): (Vec<_>, Vec<_>) = uses.into_iter().unzip();
+    let looks = |uses: &Vec<LiteralUse>, kind: Kind| uses.iter().any(|one| one.kind == kind);
+    let lanes = uses.iter().map(|uses| [looks(uses, Kind::Marker), looks(uses, Kind::Stem)]).collect();
+    Literals { set: LiteralSet::new(needles, lanes), uses }
 }

@@ -17,6 +17,7 @@ use keyward_core::Finding;
 use crate::detector::{Kind, LOOK_BACK_BYTES};
 use crate::known::KnownHit;
 use crate::lane::{Lane, Rest};
+use crate::literal::{LANES, LiteralHit};
 use crate::matches::{Growth, Match, Matches};
 use crate::profile::{Owner, Profile};
 use crate::runs::Runs;
@@ -50,6 +51,7 @@ pub struct TextMasker {
     base: u64,
     known_scanned: usize,
     known_hits: Vec<KnownHit>,
+    literal_hits: Vec<LiteralHit>,
     markers: Lane,
     stems: Lane,
     runs: Runs,
@@ -76,6 +78,7 @@ impl TextMasker {
             base: 0,
             known_scanned: 0,
             known_hits: Vec::new(),
+            literal_hits: Vec::new(),
             markers: Lane::default(),
             stems: Lane::default(),
             runs: Runs::default(),
@@ -165,7 +168,6 @@ impl TextMasker {
     fn advance(&mut self, rest: Rest, out: &mut impl Decisions) {
         let Self { profile, text, matches, markers, stems, runs, words, .. } = self;
         let profile: &Profile = profile;
-        let none = Some(&profile.none).filter(|_| self.known_only);
         let limit = match rest {
             Rest::MayFollow => profile.known.open_from(text, self.known_scanned),
             Rest::Ended => text.len(),
@@ -178,10 +180,22 @@ impl TextMasker {
             let owner = Owner::Known(profile.known.value_of(hit.form));
             matches.insert(Match::new(owner, hit.start, hit.end, growth));
         }
-        markers.advance(profile, none.unwrap_or(&profile.markers), text, rest, matches);
-        stems.advance(profile, none.unwrap_or(&profile.stems), text, rest, matches);
-        runs.advance(profile, none.is_some(), text, rest, matches);
-        words.advance(profile, none.is_some(), text, rest, matches);
+        let scanned = [markers.scanned(), stems.scanned()];
+        let limits = match rest {
+            Rest::MayFollow if !self.known_only => profile.literals.set.open_from(text, scanned),
+            _ => [text.len(); LANES],
+        };
+        let [markers_to, stems_to] = limits;
+        self.literal_hits.clear();
+        if !self.known_only {
+            let from = scanned.into_iter().fold(usize::MAX, usize::min);
+            let limit = limits.into_iter().fold(0, usize::max);
+            profile.literals.set.scan(text, from, limit, &mut self.literal_hits);
+        }
+        markers.advance(profile, Kind::Marker, &self.literal_hits, (text, markers_to), rest, matches);
+        stems.advance(profile, Kind::Stem, &self.literal_hits, (text, stems_to), rest, matches);
+        runs.advance(profile, self.known_only, text, rest, matches);
+        words.advance(profile, self.known_only, text, rest, matches);
         matches.grow(profile, text, rest);
         let frontier = match rest {
             Rest::Ended => text.len(),

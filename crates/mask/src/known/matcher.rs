@@ -20,6 +20,8 @@ const FORM_SPAN_BYTES_MAX: usize =
     FORM_HEAD_BYTES_MAX + (FORM_HEAD_BYTES_MAX / LINE_BYTES_MIN + 2) * GAP_BYTES_MAX;
 const STRIDE: usize = 5;
 const GRAM: usize = 4;
+/// So many bytes of a form's beginning are in a filter.
+const HEAD_BYTES: usize = 8;
 
 struct FormRef {
     start: usize,
@@ -42,7 +44,9 @@ pub(crate) struct KnownMatcher {
     forms: Vec<FormRef>,
     /// Form indices, ordered by their bytes; for the question whether a text's tail may become a form.
     ordered: Vec<u32>,
-    pairs: Vec<u64>,
+    /// What forms begin with, one to [`HEAD_BYTES`] bytes of it, hashed twice; for the same question.
+    beginnings: Vec<u64>,
+    beginnings_shift: u32,
     filter: Vec<u64>,
     shift: u32,
     /// Grams by their hash; `buckets` says where those begin whose hash begins with a number.
@@ -73,11 +77,17 @@ impl KnownMatcher {
 
     fn index(&mut self) {
         let mut places: Vec<(u32, u32, u32)> = Vec::new();
-        let mut pairs = vec![0u64; 1024];
+        let bits = (self.forms.len() * HEAD_BYTES * 16).next_power_of_two().trailing_zeros().clamp(12, 24);
+        let mut beginnings = vec![0u64; 1 << (bits - 6)];
+        self.beginnings_shift = 64 - bits;
         for id in 0..u32::try_from(self.forms.len()).unwrap_or(u32::MAX) {
             let head = self.head(id);
-            let (Some(form), Some(pair)) = (self.form(id), head.first_chunk::<2>()) else { continue };
-            set(&mut pairs, u32::from(u16::from_le_bytes(*pair)));
+            let Some(form) = self.form(id) else { continue };
+            for len in 1..=HEAD_BYTES.min(head.len()) {
+                for bit in self.beginning_bits(key(head.get(..len).unwrap_or_default())) {
+                    set(&mut beginnings, bit);
+                }
+            }
             // Two disjoint windows where a line break may fall into one of them.
             let last = head.len().saturating_sub(KNOWN_BYTES_MIN);
             let windows = [Some(last), last.checked_sub(KNOWN_BYTES_MIN).filter(|_| form.wraps)];
@@ -108,7 +118,7 @@ impl KnownMatcher {
         self.wraps_any = self.forms.iter().any(|f| f.wraps);
         self.grams = places.iter().map(|p| p.0).collect::<Vec<_>>().into();
         self.places = places.iter().map(|p| (p.1, p.2)).collect();
-        (self.ordered, self.pairs, self.filter, self.shift) = (ordered, pairs, filter, shift);
+        (self.ordered, self.beginnings, self.filter, self.shift) = (ordered, beginnings, filter, shift);
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -216,9 +226,16 @@ impl KnownMatcher {
         if self.is_empty() {
             return text.len();
         }
-        let mut at = from.max(text.len().saturating_sub(FORM_SPAN_BYTES_MAX));
+        let plain_from = from.max(text.len().saturating_sub(FORM_HEAD_BYTES_MAX));
+        let wrapped_from = if self.wraps_any {
+            wraps_from(text, from.max(text.len().saturating_sub(FORM_SPAN_BYTES_MAX)))
+        } else {
+            text.len()
+        };
+        let mut at = plain_from.min(wrapped_from);
         while let Some(rest) = text.get(at..).filter(|r| !r.is_empty()) {
-            if self.may_begin(rest) {
+            if at >= plain_from && self.may_begin(rest) || at >= wrapped_from && self.wrapped_may_begin(rest)
+            {
                 return at;
             }
             at += 1;
@@ -227,17 +244,23 @@ impl KnownMatcher {
     }
 
     fn may_begin(&self, rest: &[u8]) -> bool {
-        let Some(pair) = rest.first_chunk::<2>() else { return self.ordered_may_begin(rest) };
-        if self.begins_with(*pair) && self.ordered_may_begin(rest) {
-            return true;
-        }
-        self.wraps_any && self.wrapped_may_begin(rest)
+        self.maybe_begins(key(rest)) && self.ordered_may_begin(rest)
     }
 
-    /// Whether any form begins with these two bytes.
-    fn begins_with(&self, pair: [u8; 2]) -> bool {
-        let pair = u16::from_le_bytes(pair);
-        self.pairs.get(usize::from(pair >> 6)).is_some_and(|w| w >> (pair & 63) & 1 == 1)
+    /// Whether any form may begin with these bytes; [`HEAD_BYTES`] at most are in a key.
+    fn maybe_begins(&self, key: u64) -> bool {
+        self.beginning_bits(key).into_iter().all(|bit| {
+            self.beginnings.get((bit >> 6) as usize).is_some_and(|word| word >> (bit & 63) & 1 == 1)
+        })
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "as many bits as the filter has, at most 24")]
+    const fn beginning_bits(&self, key: u64) -> [u32; 2] {
+        let hash = key.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        [
+            (hash >> self.beginnings_shift) as u32,
+            (hash.wrapping_mul(0xD6E8_FEB8_6659_FD93) >> self.beginnings_shift) as u32,
+        ]
     }
 
     fn ordered_may_begin(&self, rest: &[u8]) -> bool {
@@ -247,9 +270,7 @@ impl KnownMatcher {
 
     fn wrapped_may_begin(&self, rest: &[u8]) -> bool {
         // Cheap refusals first: words of prose end in a gap, too.
-        let mut solid = rest.iter().copied().filter(|b| !is_gap(*b));
-        let (Some(first), second) = (solid.next(), solid.next()) else { return false };
-        if rest.first().is_some_and(|b| is_gap(*b)) || second.is_some_and(|b| !self.begins_with([first, b])) {
+        if rest.first().is_some_and(|b| is_gap(*b)) || !self.maybe_begins(solid_key(rest)) {
             return false;
         }
         let Some(gap) = rest.iter().position(|b| is_gap(*b)) else { return false };
@@ -311,6 +332,41 @@ fn wrapped_start(text: &[u8], form: &[u8]) -> Option<usize> {
         }
     }
     Some(at)
+}
+
+/// The first position from `least` on from which the text may be one wrapped form up to its end, by the lengths of its
+/// lines alone: all but the first and the last have [`LINE_BYTES_MIN`] or more.
+fn wraps_from(text: &[u8], least: usize) -> usize {
+    let tail = text.get(least..).unwrap_or_default();
+    let run = |end: usize, gap: bool| {
+        tail.get(..end).unwrap_or_default().iter().rev().take_while(|b| is_gap(**b) == gap).count()
+    };
+    let mut at = tail.len() - run(tail.len(), false);
+    loop {
+        let gap = run(at, true);
+        if gap == 0 || gap > GAP_BYTES_MAX {
+            return least + at;
+        }
+        let line = run(at - gap, false);
+        at -= gap + line;
+        if line < LINE_BYTES_MIN {
+            return least + at;
+        }
+    }
+}
+
+/// The first bytes of a text, as a number.
+fn key(text: &[u8]) -> u64 {
+    if let Some(bytes) = text.first_chunk::<HEAD_BYTES>() {
+        return u64::from_le_bytes(*bytes);
+    }
+    text.iter().rev().fold(0, |key, byte| key << 8 | u64::from(*byte))
+}
+
+/// The first bytes of a text, line breaks left out.
+fn solid_key(text: &[u8]) -> u64 {
+    let solid = text.iter().copied().filter(|b| !is_gap(*b)).take(HEAD_BYTES);
+    (0u32..).zip(solid).fold(0, |key, (n, byte)| key | u64::from(byte) << (8 * n))
 }
 
 /// `text` without line breaks; none when it is longer than a head.
