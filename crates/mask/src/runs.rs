@@ -111,7 +111,9 @@ impl Runs {
                 (at, open) = (start, true);
                 break;
             }
-            judge(profile, text, start, end, padding, matches);
+            if end - start >= RUN_BYTES_MIN {
+                judge(profile, text, start, end, padding, matches);
+            }
             at = end;
         }
         if self.skipping || ended {

@@ -4,7 +4,7 @@
 //! the more of it is asked for: a hex digest or a UUID needs a service and a credential word or a plain assignment, a
 //! random run of letters and digits needs one of them close by, a sequence needs both.
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::check::{Suspicion, is_placeholder, names_a_credential};
 use super::random::{Shape, looks_random};
@@ -138,6 +138,7 @@ impl Evidence {
         let patterns = WORDS.iter().map(|(word, _)| *word).chain(services.iter().map(String::as_str));
         let words = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
+            .kind(Some(AhoCorasickKind::DFA)) // left to itself it takes a slower automaton for so many words
             .ascii_case_insensitive(true)
             .build(patterns)
             .map_err(|error| error.to_string())?;
