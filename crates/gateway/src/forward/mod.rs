@@ -140,7 +140,7 @@ async fn spend(
     binding.credential_version = session.target.credential_version(lease);
     binding.policy_version = in_force.policy.to_string();
     // Noted before it is used up: an identical call that comes while this one runs must find the note.
-    let Some(note) = shared.answers.running(approved.digest, approved.id, session.request) else {
+    let Some(note) = shared.answers.running(approved.digest, session.request) else {
         return Err(runs_already());
     };
     match shared.approvals.consume(approved.id, binding, session.request).await? {

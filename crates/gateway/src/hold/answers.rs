@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Response, StatusCode};
-use keyward_core::{ApprovalId, RequestDigest, RequestId};
+use keyward_core::{RequestDigest, RequestId};
 use tokio::time::Instant;
 
 use crate::body::Body;
@@ -37,8 +37,6 @@ pub struct Kept {
     pub response: Response<Body>,
     /// Its body.
     pub body: Bytes,
-    /// The approval that it was given under.
-    pub approval: ApprovalId,
     /// The exchange that it was given in.
     pub request: RequestId,
 }
@@ -57,7 +55,7 @@ struct Runs {
 
 enum Run {
     Running,
-    Answered { status: StatusCode, headers: HeaderMap, body: Bytes, at: Instant, of: (ApprovalId, RequestId) },
+    Answered { status: StatusCode, headers: HeaderMap, body: Bytes, at: Instant, of: RequestId },
 }
 
 impl Answers {
@@ -71,27 +69,21 @@ impl Answers {
                 let mut response = Response::new(Body::full(body.clone()));
                 *response.status_mut() = *status;
                 *response.headers_mut() = headers.clone();
-                let (approval, request) = *of;
-                Some(LastRun::Answered(Box::new(Kept { response, body: body.clone(), approval, request })))
+                Some(LastRun::Answered(Box::new(Kept { response, body: body.clone(), request: *of })))
             }
         }
     }
 
     /// Notes that a request runs, unless it does already or its answer is kept. The guard takes the note back when it is
     /// dropped before an answer was noted.
-    pub fn running(
-        self: &Arc<Self>,
-        digest: RequestDigest,
-        approval: ApprovalId,
-        request: RequestId,
-    ) -> Option<RunningNote> {
+    pub fn running(self: &Arc<Self>, digest: RequestDigest, request: RequestId) -> Option<RunningNote> {
         let mut runs = self.lock();
         runs.forget_old();
         if runs.by_digest.contains_key(&digest) {
             return None;
         }
         runs.by_digest.insert(digest, Run::Running);
-        Some(RunningNote { answers: Arc::clone(self), digest, of: (approval, request) })
+        Some(RunningNote { answers: Arc::clone(self), digest, of: request })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Runs> {
@@ -132,7 +124,7 @@ impl Runs {
 pub struct RunningNote {
     answers: Arc<Answers>,
     digest: RequestDigest,
-    of: (ApprovalId, RequestId),
+    of: RequestId,
 }
 
 impl Drop for RunningNote {
@@ -199,7 +191,7 @@ mod tests {
     }
 
     fn running(answers: &Arc<Answers>, fill: u8) -> Option<RunningNote> {
-        answers.running(digest(fill), ApprovalId::new(1), RequestId::new(2))
+        answers.running(digest(fill), RequestId::new(2))
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl Session {
         decision: DecisionRecord,
         digest: RequestDigest,
     ) -> Result<Admission, Refusal> {
-        let Kept { mut response, body, approval, request } = kept;
+        let Kept { mut response, body, request } = kept;
         self.mark(response.headers_mut(), &decision);
         let principal = &self.verified.principal;
         let intent = Intent {
@@ -114,7 +114,7 @@ impl Session {
             connection: Arc::clone(&self.target.settings.connection.name),
             operation: Arc::clone(&call.shown),
             decision,
-            approval: Some(approval),
+            approval: None, // it was used up by the exchange that this repeats
             retry_of: Some(request),
             secret: None,
             digest: Some(digest.to_string()),

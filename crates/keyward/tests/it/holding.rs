@@ -120,7 +120,9 @@ impl Scene {
     fn executed(&self) -> Vec<Intent> {
         let refused: Vec<_> =
             self.world.outcomes().iter().filter(|o| o.end == End::Refused).map(|o| o.request).collect();
-        let acted = |intent: &Intent| intent.approval.is_some() && !refused.contains(&intent.request);
+        let acted = |intent: &Intent| {
+            intent.approval.is_some() && intent.retry_of.is_none() && !refused.contains(&intent.request)
+        };
         self.world.intents().into_iter().filter(acted).collect()
     }
 }

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod holding;
 #[cfg(test)]
+mod judged;
+#[cfg(test)]
 mod kit;
 #[cfg(test)]
 mod masking;

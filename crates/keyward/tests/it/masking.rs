@@ -163,7 +163,7 @@ fn catalogue_64_67_68_an_injected_value_is_masked_wherever_it_is_echoed() {
     );
     let headers = at("headers");
     assert_eq!(headers.header("x-echo"), "Bearer [REDACTED:secret:KEY]");
-    assert_eq!(headers.header("set-cookie"), "key=[REDACTED:secret:KEY]; Path=/");
+    assert!(headers.all("set-cookie").is_empty());
     assert_eq!(headers.all("x-twice"), ["[REDACTED:secret:KEY]", "a[REDACTED:secret:KEY]b"]);
     assert_eq!(at("reason").status, 200);
     // 50: HTTP/1.1 callers get no trailers; in HTTP/2 what frames or identifies does not pass as one.
@@ -236,6 +236,7 @@ fn catalogue_59_62_what_cannot_be_looked_into_does_not_pass() {
                 &[json, ("content-encoding", "gzip"), ("content-encoding", "gzip")],
                 gzip(&plain),
             ),
+            "unsaid" => reply("200 OK", &[json], gzip(&plain)),
             "lie" => encoded("gzip", plain.into_bytes()),
             "error" => reply("500 Oops", &[json, ("content-encoding", "br")], plain),
             charset => {
@@ -256,15 +257,26 @@ fn catalogue_59_62_what_cannot_be_looked_into_does_not_pass() {
         );
         assert!(answer.all("content-encoding").is_empty(), "{place}");
     }
-    for place in
-        ["br", "zstd", "twice", "lines", "lie", "error", "utf-16", "utf-16le", "utf-7", "shift_jis", "utf-32"]
-    {
+    for place in [
+        "br",
+        "zstd",
+        "twice",
+        "lines",
+        "lie",
+        "unsaid",
+        "error",
+        "utf-16",
+        "utf-16le",
+        "utf-7",
+        "shift_jis",
+        "utf-32",
+    ] {
         let answer = clean(&gateway, &token, &format!("/models/v1/models/{place}"));
         assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_invalid"), "{place}: {answer:?}");
     }
     let ends = world.ends();
     assert_eq!(ends.iter().filter(|end| **end == End::Completed).count(), 7);
-    assert_eq!(ends.iter().filter(|end| **end == End::MaskFailed).count(), 11);
+    assert_eq!(ends.iter().filter(|end| **end == End::MaskFailed).count(), 12);
 }
 
 #[test]
@@ -294,7 +306,8 @@ fn catalogue_61_a_bomb_ends_in_an_error_and_in_constant_memory() {
         }
     }
     assert!(caller_got < 64 << 20, "{caller_got}");
-    assert!(gateway.memory() - before < 64 << 20, "{}", gateway.memory() - before);
+    let grown = gateway.memory().saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown}");
     assert_eq!(world.outcome().end, End::MaskFailed);
 }
 

@@ -35,21 +35,21 @@ impl Streaming {
         Self { upstream, finish }
     }
 
-    /// A caller that got the first event.
-    fn begun(&self, gateway: &Gateway, token: &str) -> Caller {
-        let mut caller = Caller::connect(gateway.data);
-        caller.send(request("GET", "/plain/stream", token, &[], b""));
-        assert_eq!(caller.head().unwrap().status, 200);
-        assert_eq!(caller.line.chunk().unwrap(), b"data: one\n\n");
-        caller
-    }
-
     /// Lets the stream end; it must end in order.
     fn end(&self, caller: &mut Caller) {
         self.finish.send(()).unwrap();
         assert_eq!(caller.line.chunk().unwrap(), b"data: two\n\n");
         assert_eq!(caller.line.chunk().unwrap(), b"");
     }
+}
+
+/// A caller that got the first event.
+fn begun(gateway: &Gateway, token: &str) -> Caller {
+    let mut caller = Caller::connect(gateway.data);
+    caller.send(request("GET", "/plain/stream", token, &[], b""));
+    assert_eq!(caller.head().unwrap().status, 200);
+    assert_eq!(caller.line.chunk().unwrap(), b"data: one\n\n");
+    caller
 }
 
 fn configurations(world: &World) -> Vec<ConfigEvent> {
@@ -71,7 +71,7 @@ fn catalogue_230_a_reload_is_all_or_nothing_and_leaves_streams_alone() {
     let token = world.alice();
     let status = || get(gateway.data, "/plain/x", &token).status;
     assert_eq!(status(), 200);
-    let mut caller = streaming.begun(&gateway, &token);
+    let mut caller = begun(&gateway, &token);
 
     // By signal, or by the change itself: whichever comes first.
     world.write_rules(BLOCK);
@@ -136,7 +136,7 @@ fn catalogue_223_a_stop_lets_streams_finish_and_lets_nobody_in() {
     let mut idle = Caller::connect(gateway.data);
     idle.send(request("GET", "/plain/x", &token, &[], b""));
     assert_eq!(idle.answer().status, 200);
-    let mut caller = streaming.begun(&gateway, &token);
+    let mut caller = begun(&gateway, &token);
     gateway.signal(Signal::TERM);
     until_true("new callers to be refused", || refused(&gateway));
     assert!(idle.line.piece().is_none());
@@ -157,7 +157,7 @@ fn a_stream_that_outlasts_the_grace_time_is_cut_and_on_record() {
     let streaming = Streaming::new();
     let world = World::new(&http("plain", &streaming.upstream.url()), ALLOW).with("drain: 1s");
     let mut gateway = world.start();
-    let mut caller = streaming.begun(&gateway, &world.alice());
+    let mut caller = begun(&gateway, &world.alice());
     gateway.signal(Signal::TERM);
     // No end in order: the connection breaks.
     assert!(caller.line.chunk().is_none());
