@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::Server;
-use crate::config::{Loaded, load};
+use crate::config::{Loaded, Problem, load};
 use crate::exit::Failure;
 
 /// How often files are looked at.
@@ -20,27 +20,46 @@ pub async fn watch(server: &Server, loaded: Loaded, stop: CancellationToken) -> 
     let file = PathBuf::from(&loaded.file);
     let mut hangup = signal(SignalKind::hangup())?;
     let mut poll = tokio::time::interval(POLL);
-    let mut files = files(&loaded);
-    let mut seen = contents(&files);
+    let mut noted = Noted { files: files(&loaded), contents: String::new() };
+    // What changed between the first reading and now would go unseen.
+    let now = noted.load(&file);
+    if !now.as_ref().is_ok_and(|now| version(now) == version(&loaded)) {
+        server.reload(now, "file");
+    }
     loop {
         let cause = tokio::select! {
             () = stop.cancelled() => return Ok(()),
             _ = hangup.recv() => "signal",
             _ = poll.tick() => {
-                let now = contents(&files);
-                if now == seen {
+                if contents(&noted.files) == noted.contents {
                     continue;
                 }
-                seen = now;
                 "file"
             }
         };
-        let loaded = load(&file);
-        if let Ok(loaded) = &loaded {
-            files = self::files(loaded);
-            seen = contents(&files);
+        server.reload(noted.load(&file), cause);
+    }
+}
+
+/// What a configuration was read from, and what lay in it before it was read: a change meanwhile is seen at the next
+/// look.
+struct Noted {
+    files: Vec<PathBuf>,
+    contents: String,
+}
+
+impl Noted {
+    fn load(&mut self, file: &Path) -> Result<Loaded, Vec<Problem>> {
+        self.contents = contents(&self.files);
+        let loaded = load(file)?;
+        let files = files(&loaded);
+        if files == self.files {
+            return Ok(loaded);
         }
-        server.reload(loaded, cause);
+        // It names other files: they are noted first as well.
+        self.contents = contents(&files);
+        self.files = files;
+        load(file)
     }
 }
 
