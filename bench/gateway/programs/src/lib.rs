@@ -1,0 +1,3 @@
+//! What the bench's programs share.
+
+pub mod issuer;
