@@ -19,6 +19,8 @@ pub(crate) struct Runs {
     armed: Option<bool>,
     /// Where an open run may begin to be a value.
     held_from: usize,
+    /// The end of the last value.
+    taken: usize,
 }
 
 /// What a run is made of.
@@ -112,7 +114,10 @@ impl Runs {
                 break;
             }
             if end - start >= RUN_BYTES_MIN {
-                judge(profile, text, start, end, padding, matches);
+                let listed = is_listed(text, self.taken, start);
+                if judge(profile, text, start, end, padding, listed, matches) {
+                    self.taken = end + padding;
+                }
             }
             at = end;
         }
@@ -133,7 +138,8 @@ impl Runs {
         };
         if self.armed.is_none() && !run.is_empty() {
             let left = left_of(text, at);
-            self.armed = Some(some(&|evidence| evidence.is_armed(left).then_some(0)).is_some());
+            let listed = is_listed(text, self.taken, at);
+            self.armed = Some(listed || some(&|evidence| evidence.is_armed(left).then_some(0)).is_some());
         }
         self.held_from = match self.armed {
             Some(true) => at,
@@ -153,6 +159,7 @@ impl Runs {
 
     pub(crate) fn rebase(&mut self, by: usize) {
         self.scanned -= by;
+        self.taken = self.taken.saturating_sub(by);
         self.held_from = self.held_from.saturating_sub(by);
     }
 
@@ -166,11 +173,28 @@ impl Runs {
     }
 }
 
+/// Whether a value at `start` stands in one list with the last one, which ended at `taken`.
+fn is_listed(text: &[u8], taken: usize, start: usize) -> bool {
+    let between = text.get(taken..start).unwrap_or_default();
+    taken > 0
+        && between.len() <= 12
+        && between.iter().any(|b| matches!(b, b',' | b'|'))
+        && !between.iter().any(u8::is_ascii_alphanumeric)
+}
+
 fn left_of(text: &[u8], at: usize) -> &[u8] {
     text.get(at.saturating_sub(CONTEXT_BYTES)..at).unwrap_or_default()
 }
 
-fn judge(profile: &Profile, text: &[u8], start: usize, end: usize, padding: usize, matches: &mut Matches) {
+fn judge(
+    profile: &Profile,
+    text: &[u8],
+    start: usize,
+    end: usize,
+    padding: usize,
+    listed: bool,
+    matches: &mut Matches,
+) -> bool {
     let run = text.get(start..end).unwrap_or_default();
     let left = left_of(text, start);
     let address = run.starts_with(b"/") || has_pair(run);
@@ -179,19 +203,32 @@ fn judge(profile: &Profile, text: &[u8], start: usize, end: usize, padding: usiz
         Some(b'?' | b'#') => address,
         Some(byte) => closes(*byte),
     };
-    if !closed || left.last().copied().is_some_and(spoils) {
-        return;
+    let opened = left.last().copied().filter(|b| matches!(b, b'"' | b'\'' | b'`'));
+    let torn = opened.is_some()
+        && !address
+        && text
+            .get(end + padding)
+            .is_some_and(|b| matches!(b, b' ' | b']' | b'[' | b'&' | b'|' | b'(' | b'<'));
+    // `name->field` in a program.
+    let arrow = run.ends_with(b"-") && text.get(end) == Some(&b'>');
+    if !closed || torn || arrow || left.last().copied().is_some_and(spoils) {
+        return false;
     }
+    let mut any = false;
     for index in &profile.runs {
         let Some(evidence) = profile.detector(*index).and_then(|d| d.evidence()) else { continue };
-        if evidence.is_vetoed(left) || !(evidence.is_armed(left) || evidence.named_in(run).next().is_some()) {
+        if evidence.is_vetoed(left)
+            || !(listed || evidence.is_armed(left) || evidence.named_in(run).next().is_some())
+        {
             continue;
         }
-        let mut put =
-            |from: usize, to: usize| matches.insert(Match::new(Owner::Detector(*index), from, to, None));
+        let mut put = |from: usize, to: usize| {
+            any = true;
+            matches.insert(Match::new(Owner::Detector(*index), from, to, None));
+        };
         let (head, tail) = trimmed(run);
         let whole = run.get(head..tail).unwrap_or_default();
-        if !address && evidence.weigh(left, whole) {
+        if !address && (evidence.weigh(left, whole) || listed && Evidence::goes_on(whole)) {
             put(start + head, if tail == run.len() { end + padding } else { start + tail });
             continue;
         }
@@ -222,6 +259,7 @@ fn judge(profile: &Profile, text: &[u8], start: usize, end: usize, padding: usiz
             from += part.len() + 1;
         }
     }
+    any
 }
 
 /// Without the punctuation around a value: a sentence's end, a flag's dashes.

@@ -146,7 +146,8 @@ impl Words {
             let Some(detector) = profile.detector(*index) else { continue };
             let alone =
                 self.origin == Some(from) && text.get(*end..).is_none_or(|rest| rest.trim_ascii().is_empty());
-            if !detector.is_expected(text, from, alone) {
+            let bare = text.get(from..*end).unwrap_or_default().iter().all(|b| !b.is_ascii_alphabetic());
+            if bare && self.in_table(text, from) || !detector.is_expected(text, from, alone) {
                 continue;
             }
             if let Some((start, end)) = detector.accept(text, from, from, *end) {
@@ -155,6 +156,22 @@ impl Words {
             }
         }
         None
+    }
+
+    /// Whether a number stands in a row of numbers, where check digits hold by chance.
+    fn in_table(&self, text: &[u8], from: usize) -> bool {
+        let left = text.get(from.saturating_sub(LOOK_BACK_BYTES)..from).unwrap_or_default();
+        let gap = left.iter().rev().take_while(|b| matches!(b, b' ' | b',' | b'\t' | b'\n' | b'\r')).count();
+        let before = left.get(..left.len() - gap).unwrap_or_default();
+        let hex = before.iter().rev().take_while(|b| b.is_ascii_hexdigit()).count();
+        let number = before.get(before.len() - hex..).unwrap_or_default();
+        let whole = before
+            .len()
+            .checked_sub(hex + 1)
+            .and_then(|n| before.get(n))
+            .is_none_or(|b| !b.is_ascii_alphanumeric());
+        let listed = self.taken > 0 && from - self.taken <= 3;
+        gap > 0 && hex >= 4 && whole && number.iter().any(u8::is_ascii_digit) && !listed
     }
 
     pub(crate) fn frontier(&self, len: usize) -> usize {

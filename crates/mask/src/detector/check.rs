@@ -16,6 +16,10 @@ pub(crate) struct Matched<'a> {
     pub(crate) secret: &'a [u8],
     /// It stands between two quotation marks of one kind.
     pub(crate) quoted: bool,
+    /// A quotation mark stands before it.
+    pub(crate) opened: bool,
+    /// A comma stands between the name and it.
+    pub(crate) listed: bool,
 }
 
 /// How hard to look for signs that a value only stands for one.
@@ -36,12 +40,23 @@ impl CheckEntry {
             Self::Mixed => {
                 secret.iter().any(u8::is_ascii_digit) && secret.iter().any(u8::is_ascii_alphabetic)
             }
-            Self::Random => looks_random(secret),
-            Self::Password => looks_like_password(secret, matched.quoted),
+            Self::Random => looks_random(secret) && !has_part(secret, "://"),
+            Self::Password => {
+                looks_like_password(secret, matched.quoted)
+                    && (!matched.listed || looks_typed(secret))
+                    && (matched.opened || !is_code(secret))
+            }
             Self::Typed => looks_typed(secret),
-            Self::TypedInPlace => shannon(secret) >= 1.8 && !looks_like_reference(secret),
+            Self::NotTrivial => !TRIVIAL.iter().any(|word| secret.eq_ignore_ascii_case(word.as_bytes())),
+            Self::TypedInPlace => {
+                let variable =
+                    secret.contains(&b'_') && secret.iter().all(|b| b.is_ascii_uppercase() || *b == b'_');
+                shannon(secret) >= 1.8 && !looks_like_reference(secret) && !variable
+            }
             Self::Symbols => has_symbols(secret),
             Self::Identity(identity) => identity.holds(secret),
+            Self::Closed => matched.quoted || !matched.opened,
+            Self::Unlike => !begins_as_known(secret),
             Self::Assigned => names_a_credential(matched.name),
             Self::JwtHeader => is_jwt_header(secret),
             Self::BasicPair => is_basic_pair(secret),
@@ -108,6 +123,7 @@ pub(crate) fn is_placeholder(value: &[u8], suspicion: Suspicion) -> bool {
             .any(|(open, close)| refers(value, open, *close))
         || words.into_iter().any(has)
         || opens(b"<") && value.ends_with(b">")
+        || opens(b"$") && value.iter().all(|b| b.is_ascii_lowercase() || *b == b'$')
         || opens(b"$")
             && value.get(1..).unwrap_or_default().iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
         || opens(b"%") && value.ends_with(b"%")
@@ -121,6 +137,9 @@ fn refers(value: &[u8], open: &[u8], close: u8) -> bool {
         let inner = value.get(at + open.len()..).unwrap_or_default();
         // What a walker or pattern cut off counts as a reference too.
         let end = inner.iter().position(|b| *b == close).unwrap_or(inner.len());
+        if open == b"{{" && end < inner.len() && inner.get(end + 1) != Some(&close) {
+            return false;
+        }
         let name = inner.get(..end).unwrap_or_default();
         let part = |b: &u8| b.is_ascii_alphanumeric() || b" _-.:/|$(){}[]'\"?+@".contains(b);
         !name.is_empty() && name.iter().all(part) && (end < inner.len() || name.len() < 40)
@@ -297,6 +316,25 @@ fn words_of(name: &[u8]) -> Vec<String> {
     words
 }
 
+/// What documentation writes for a password in a URL.
+const TRIVIAL: &[&str] = &[
+    "password",
+    "passwd",
+    "pass",
+    "pwd",
+    "pw",
+    "mypassword",
+    "my_password",
+    "mypass",
+    "xyz",
+    "abc",
+    "1111",
+    "passw0rd",
+    "pass123",
+    "port",
+    "token",
+];
+
 /// What stands where a password could: types, literals, labels.
 const NOT_PASSWORDS: &[&str] = &[
     "string",
@@ -330,7 +368,10 @@ fn looks_like_password(value: &[u8], quoted: bool) -> bool {
         return false;
     }
     let call = value.ends_with(b")") && value.contains(&b'(');
-    let path = value.starts_with(b"/") || value.starts_with(b"./") || value.starts_with(b"../");
+    let path = value.starts_with(b"/")
+        || value.starts_with(b"./")
+        || value.starts_with(b"../")
+        || value.contains(&b'/') && shape.digits == 0;
     if call || path || looks_like_reference(value) || memchr::memmem::find(value, b"://").is_some() {
         return false;
     }
@@ -341,6 +382,20 @@ fn looks_like_password(value: &[u8], quoted: bool) -> bool {
         return word || looks_random(value) || shape.pairs >= 7 && shape.natural < 60;
     }
     shape.letters() > 0 || shape.digits >= 5 && shape.other > 0
+}
+
+/// Whether an unquoted value is a part of a program: a type, a path, an argument by name, a variable.
+fn is_code(value: &[u8]) -> bool {
+    let name = |part: &[u8]| part.len() > 1 && part.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    let head = |stop: u8| {
+        value.split(|b| *b == stop).next().filter(|head| head.len() < value.len()).is_some_and(name)
+    };
+    let sigil = matches!(value.first(), Some(b'$' | b'@' | b'*' | b'~')) && value.ends_with(b"-");
+    has_part(value, "::")
+        || has_part(value, "->")
+        || head(b'[')
+        || head(b'=') && !value.ends_with(b"==")
+        || sigil
 }
 
 /// Whether a value is a password where prose could stand: neither a word nor a number nor punctuation.
@@ -366,6 +421,60 @@ fn looks_typed(value: &[u8]) -> bool {
     }
 }
 
+/// Beginnings that say whose key it is: what begins so and is not of that format is none.
+const KNOWN: &[&str] = &[
+    "sk-ant-",
+    "sk-proj-",
+    "xai-",
+    "AIza",
+    "GOCSPX-",
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "gloas-",
+    "glptt-",
+    "glimt-",
+    "pypi-",
+    "hf_",
+    "pat.",
+    "sat.",
+    "cfut_",
+    "cfat_",
+    "cfk_",
+    "SG.",
+    "sqp_",
+    "squ_",
+    "sqa_",
+    "sqco_",
+    "configcat-sdk-",
+    "ucat_",
+    "API-",
+    "ntn_",
+    "dop_v1_",
+    "dp.st.",
+    "HRKU-",
+    "sntrys_",
+    "sntryu_",
+    "NRAK-",
+    "figd_",
+    "sbp_",
+    "AKIA",
+    "ASIA",
+    "bb_ma_",
+    "bb_pr_",
+    "AIK_",
+    "rdme_",
+    "phx_",
+    "pcsk_",
+];
+
+pub(super) fn begins_as_known(value: &[u8]) -> bool {
+    KNOWN.iter().any(|known| value.starts_with(known.as_bytes()))
+}
+
 /// Whether a value has letters and at least four kinds of symbols, and is neither a call nor a template.
 fn has_symbols(value: &[u8]) -> bool {
     let mut kinds: Vec<u8> = value.iter().copied().filter(|b| !b.is_ascii_alphanumeric()).collect();
@@ -373,9 +482,10 @@ fn has_symbols(value: &[u8]) -> bool {
     kinds.sort_unstable();
     kinds.dedup();
     let code = value.ends_with(b")")
-        || [&b"=>"[..], b"->", b"::", b"://", b"()", b"</", b"%s", b"{}"]
+        || [&b"=>"[..], b"->", b"::", b").", b"(&", b"://", b"()", b"</", b"%s", b"{}"]
             .iter()
             .any(|part| memchr::memmem::find(value, part).is_some());
+    let code = code || value.starts_with(b"/");
     let letters = value.iter().filter(|b| b.is_ascii_alphabetic()).count();
     kinds.len() >= 4 && letters >= 4 && symbols * 2 <= value.len() + 2 && !code
 }

@@ -6,8 +6,8 @@
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
-use super::check::{Suspicion, is_placeholder, names_a_credential};
-use super::random::{Shape, looks_random};
+use super::check::{Suspicion, begins_as_known, is_placeholder, names_a_credential};
+use super::random::{Shape, looks_random, sequence};
 
 /// How far left of a value evidence is looked for, in bytes.
 pub(crate) const CONTEXT_BYTES: usize = 112;
@@ -74,6 +74,16 @@ enum Weight {
     Key,
     Strong,
 }
+
+/// What RFCs write for tokens.
+const DOCUMENTED: &[&str] = &[
+    "2YotnFZFEjr1zCsicMWpAA",
+    "tGzv3JOkF0XG5Qx2TlKWIA",
+    "h480djs93hd8",
+    "ad180jjd733klru7",
+    "0685bd9184jfhq22",
+    "dXNlcm5hbWU6cGFzc3dvcmQ",
+];
 
 /// Beginnings of identifiers that are no secrets.
 const IDENTIFIERS: &[&str] = &[
@@ -185,14 +195,19 @@ impl Evidence {
                     || found.word.is_some_and(near)
             }
             Kind::Digest => pair || service || strong,
-            Kind::Letters => pair || strong,
-            Kind::Sequence => pair && (found.word_glued.is_some() || found.service_glued) || strong,
+            Kind::Letters => pair || strong || found.service_glued && value.len() >= 24,
+            Kind::Sequence => pair && (found.word_glued.is_some() || found.service_glued),
         }
     }
 
     /// Whether what stands right before a value says that it is something else: a digest, an identifier.
     pub(crate) fn is_vetoed(&self, left: &[u8]) -> bool {
         assigned_name(left).is_some_and(|name| !self.is_fit(name)) || speaks_against(left)
+    }
+
+    /// Whether a value looks generated: what a list of values goes on with.
+    pub(crate) fn goes_on(value: &[u8]) -> bool {
+        matches!(Kind::of(value), Some(Kind::Random | Kind::Digest | Kind::Letters))
     }
 
     /// Whether the name that a value is assigned to can be a credential's.
@@ -254,7 +269,11 @@ enum Kind {
 
 impl Kind {
     fn of(value: &[u8]) -> Option<Self> {
-        if value.len() < RUN_BYTES_MIN || is_placeholder(value, Suspicion::High) {
+        if value.len() < RUN_BYTES_MIN
+            || is_placeholder(value, Suspicion::High)
+            || begins_as_known(value)
+            || DOCUMENTED.iter().any(|d| d.as_bytes() == value)
+        {
             return None;
         }
         let lower = value.to_ascii_lowercase();
@@ -267,7 +286,7 @@ impl Kind {
         }
         if is_digest(value) {
             let whole = shape.digits > 0 && shape.entropy >= 2.6;
-            return (whole && value.len() >= 16).then_some(Self::Digest);
+            return (whole && value.len() >= 16 && sequence(value) < 10).then_some(Self::Digest);
         }
         let random = looks_random(value);
         match (random, shape.digits) {

@@ -141,9 +141,7 @@ impl Identity {
             Self::GermanHealth => german_health(c),
             Self::GermanPension => german_pension(c),
             Self::Lanr => d.len() == 9 && varied(d) && lanr(d),
-            Self::KoreanResident => {
-                d.len() == 13 && varied(d) && date_at(d, 0, 2, 4) && matches!(d.get(6), Some(1..=8))
-            }
+            Self::KoreanResident => d.len() == 13 && varied(d) && date_at(d, 0, 2, 4) && korean(d),
             Self::KoreanCompany => d.len() == 10 && korean_company(d),
             Self::Nric => nric(c),
             Self::Gstin => {
@@ -445,6 +443,13 @@ fn lanr(d: &[u32]) -> bool {
     let head = d.get(..6).unwrap_or_default();
     let control = (10 - weighted(head, &[4, 9]) % 10) % 10;
     d.get(6) == Some(&control) && two(d, 7) != 0
+}
+
+/// Residents' control digit counts from 11, foreigners' from 13.
+fn korean(d: &[u32]) -> bool {
+    let sum = weighted(d.get(..12).unwrap_or_default(), &[2, 3, 4, 5, 6, 7, 8, 9]) % 11;
+    let from = if matches!(d.get(6), Some(5..=8)) { 13 } else { 11 };
+    matches!(d.get(6), Some(1..=8)) && d.get(12) == Some(&((from - sum) % 10))
 }
 
 fn korean_company(d: &[u32]) -> bool {

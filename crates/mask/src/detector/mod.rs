@@ -308,7 +308,9 @@ impl Detector {
         let name = name_around(text.get(..end).unwrap_or_default(), literal);
         let opening = span.0.checked_sub(1).and_then(|at| text.get(at)).filter(|b| b"\"'`".contains(b));
         let quoted = opening.is_some() && opening == text.get(span.1);
-        let matched = Matched { name, secret, quoted };
+        let glue = text.get(literal.min(span.0)..span.0).unwrap_or_default().iter().rev();
+        let listed = glue.clone().find(|b| !b"\"'`\\ \t".contains(b)) == Some(&b',');
+        let matched = Matched { name, secret, quoted, opened: opening.is_some(), listed };
         self.checks.iter().all(|check| check.holds(matched)).then_some(span)
     }
 

@@ -20,6 +20,7 @@ pub(super) struct Pack {
 /// One detector.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a file format, each of its own")]
 pub(super) struct Entry {
     /// `[a-z0-9_]+`, unique; shown in findings and placeholders.
     pub(super) id: String,
@@ -117,12 +118,18 @@ pub(super) enum CheckEntry {
     Password,
     /// Looks like a password where a word is as likely: letters, digits or symbols mixed.
     Typed,
+    /// Not what documentation writes in its place.
+    NotTrivial,
     /// Anything but a reference, where nothing but a password can stand.
     TypedInPlace,
     /// Letters and several kinds of symbols, and no code.
     Symbols,
     /// Check digits and structure of an identifier.
     Identity(Identity),
+    /// What opens with a quotation mark closes with one.
+    Closed,
+    /// Does not begin as a key of a known format does: a whole one is found by its own detector.
+    Unlike,
     /// The name it is assigned to is one of a credential, not of its id, length, path, ….
     Assigned,
     /// Begins with a base64url JSON object that has `alg`.

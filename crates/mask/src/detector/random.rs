@@ -100,7 +100,14 @@ pub(crate) fn looks_random(value: &[u8]) -> bool {
     if shape.len < 8 || shape.entropy < 2.6 {
         return false;
     }
+    if is_worded(value) || is_identifier(value) || sequence(value) * 3 >= shape.len.max(18) {
+        return false;
+    }
     let hex = value.iter().all(u8::is_ascii_hexdigit);
+    // Hex is made of whole bytes.
+    if hex && shape.len > 16 && shape.len % 2 == 1 {
+        return false;
+    }
     if hex && shape.len >= 16 {
         return shape.digits > 0 && shape.letters() > 0 || shape.len >= 24;
     }
@@ -114,6 +121,64 @@ pub(crate) fn looks_random(value: &[u8]) -> bool {
         (_, ..16) => shape.changes >= 15 && shape.entropy >= 2.75 && unlikely_words,
         _ => shape.entropy >= 3.0 && shape.changes >= 12 && unlikely_words,
     }
+}
+
+/// Whether separators part a value into words, numbers and names such as `x64`: `jackson-0.11.2`.
+fn is_worded(value: &[u8]) -> bool {
+    let mut parts = value.split(|b| !b.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
+    let word = |part: &[u8]| {
+        let digits = part.iter().filter(|b| b.is_ascii_digit()).count();
+        let shape = Shape::of(part);
+        part.len() <= 4
+            || digits == part.len()
+            || digits == 0 && shape.natural >= 50 && (shape.upper <= 1 || shape.lower == 0)
+    };
+    value.iter().any(|b| !b.is_ascii_alphanumeric()) && value.len() < 40 && parts.all(word)
+}
+
+/// Whether a value is a name in a program that has numbers in it: `X25519_PRIVATE_KEY_LEN`, `Ed25519PrivateKey`.
+fn is_identifier(value: &[u8]) -> bool {
+    if value.len() > 64
+        || !value.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':' | b'/'))
+    {
+        return false;
+    }
+    let (mut letters, mut words, mut groups) = (0, 0, 0);
+    let mut word: Vec<u8> = Vec::new();
+    let mut close = |word: &mut Vec<u8>| {
+        if word.len() >= 3 && Shape::of(word).natural >= 50 {
+            words += word.len();
+        }
+        letters += word.len();
+        word.clear();
+    };
+    let mut before = b'_';
+    for &byte in value {
+        let begins = byte.is_ascii_uppercase() && before.is_ascii_lowercase();
+        if !byte.is_ascii_alphabetic() || begins {
+            close(&mut word);
+        }
+        groups += usize::from(byte.is_ascii_digit() && !before.is_ascii_digit());
+        if byte.is_ascii_alphabetic() {
+            word.push(byte);
+        }
+        before = byte;
+    }
+    close(&mut word);
+    let constant = value.contains(&b'_') && !value.iter().any(u8::is_ascii_lowercase) && value.len() < 32;
+    let named = words >= 4 && words * 20 >= letters * 11;
+    groups <= 2 && named || groups <= 4 && constant
+}
+
+/// The longest run of neighbours in the alphabet or among the digits.
+pub(super) fn sequence(value: &[u8]) -> usize {
+    let (mut longest, mut run) = (0, 1);
+    for pair in value.windows(2) {
+        let &[a, b] = pair else { continue };
+        run = if a.is_ascii_alphanumeric() && b == a.wrapping_add(1) { run + 1 } else { 1 };
+        longest = longest.max(run);
+    }
+    if longest >= 6 { longest } else { 0 }
 }
 
 /// Whether a value reads like words: what must not become a known value.
