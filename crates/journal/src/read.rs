@@ -13,7 +13,7 @@ use crate::disk;
 use crate::error::{Doing, JournalError};
 use crate::identity::{IDENTITY, Identity};
 use crate::newest::Newest;
-use crate::record::{Frame, Kind, Record};
+use crate::record::{End, Frame, Kind, Record};
 use crate::scan::{Next, Opened, Place, Scan};
 use crate::verify::FirstBad;
 
@@ -104,7 +104,12 @@ impl Reader {
             }
             true
         })?;
-        Ok(rows.into_newest_first())
+        let mut rows = rows.into_newest_first();
+        if filter.with_secret_only {
+            // Recorded as intended, then refused before a byte left: the secret was not used.
+            rows.retain(|row| row.end != Some(End::Refused));
+        }
+        Ok(rows)
     }
 
     /// Every use of one secret, newest first: one row per injection.
