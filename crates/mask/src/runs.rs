@@ -2,8 +2,8 @@
 //!
 //! Only a run behind evidence is held until it ends; all others leave as they come.
 
-use crate::detector::LOOK_BACK_BYTES;
 use crate::detector::evidence::{CONTEXT_BYTES, Evidence, RUN_BYTES_MAX, RUN_BYTES_MIN};
+use crate::detector::{LOOK_BACK_BYTES, begins_as_known};
 use crate::lane::Rest;
 use crate::matches::{Match, Matches};
 use crate::profile::{Owner, Profile};
@@ -41,7 +41,7 @@ const fn closes(byte: u8) -> bool {
 
 /// What cannot stand right before a value.
 const fn spoils(byte: u8) -> bool {
-    matches!(byte, b'?' | b'^' | b'$' | b'#' | b'*' | b'%' | b'!' | b'@')
+    matches!(byte, b'?' | b'^' | b'$' | b'#' | b'*' | b'%' | b'!' | b'@' | b']' | b'&')
 }
 
 static PARTS: [bool; 256] = {
@@ -209,9 +209,11 @@ fn judge(
         && text
             .get(end + padding)
             .is_some_and(|b| matches!(b, b' ' | b']' | b'[' | b'&' | b'|' | b'(' | b'<'));
+    // `'=VALUE'` is a piece of a value.
+    let piece = matches!(left, [.., b'"' | b'\'', b'=']) || begins_as_known(run);
     // `name->field` in a program.
     let arrow = run.ends_with(b"-") && text.get(end) == Some(&b'>');
-    if !closed || torn || arrow || left.last().copied().is_some_and(spoils) {
+    if !closed || torn || arrow || piece || left.last().copied().is_some_and(spoils) {
         return false;
     }
     let mut any = false;

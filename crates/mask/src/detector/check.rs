@@ -471,7 +471,7 @@ const KNOWN: &[&str] = &[
     "pcsk_",
 ];
 
-pub(super) fn begins_as_known(value: &[u8]) -> bool {
+pub(crate) fn begins_as_known(value: &[u8]) -> bool {
     KNOWN.iter().any(|known| value.starts_with(known.as_bytes()))
 }
 

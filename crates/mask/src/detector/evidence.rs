@@ -285,7 +285,7 @@ impl Kind {
             return None;
         }
         if is_digest(value) {
-            let whole = shape.digits > 0 && shape.entropy >= 2.6;
+            let whole = shape.digits > 0 && shape.entropy >= 2.6 && value.len().is_multiple_of(2);
             return (whole && value.len() >= 16 && sequence(value) < 10).then_some(Self::Digest);
         }
         let random = looks_random(value);

@@ -20,6 +20,7 @@ use regex_automata::Input;
 use regex_automata::dfa::dense::DFA;
 use regex_automata::meta::Regex;
 
+pub(crate) use check::begins_as_known;
 use check::{Matched, Suspicion, is_placeholder};
 pub(crate) use compile::union;
 use pack::{AtLimit, CheckEntry, Left};
