@@ -25,7 +25,7 @@ fn credentials() -> Arc<Profile> {
 fn everything() -> Arc<Profile> {
     let values = [("a", SECRET), ("b", "Valu3+&<x>\"'9-and-more-0"), ("c", "zK4pQ8vL2nXw")];
     let values = values.iter().map(|(label, value)| KnownValue::new(label, value.as_bytes()).unwrap());
-    let builder = Profile::builder().known(values).detectors(Detectors::builtin(), &["credentials"]);
+    let builder = Profile::builder().known(values).detectors(Detectors::builtin(), &["credentials", "pii"]);
     Arc::new(builder.build().unwrap())
 }
 
@@ -331,6 +331,15 @@ fn piece() -> impl Strategy<Value = String> {
         "Q7ZK3MPXW2RTL5VB",
         "k3Jx9QmZ2pLw8Rt5Vb7Nc1Yd4Hf6Sg0Ua3We",
         "czNjcjN0L1ZhbHUz",
+        "mira.k@lindenhof.ch",
+        "4539 1488 0343 6467",
+        "DE89 3704 0044 0532 0130 00",
+        "+49 30 5550172",
+        "131052-308T",
+        "phone ",
+        ", ",
+        "-secret-",
+        "kanbantool ",
         "ä",
         "[REDACTED:x]",
     ];
@@ -393,7 +402,8 @@ fn shared() -> Arc<Profile> {
 fn tokens() -> Arc<Profile> {
     static PROFILE: std::sync::LazyLock<Arc<Profile>> = std::sync::LazyLock::new(|| {
         let values = [KnownValue::new("a", SECRET.as_bytes()).unwrap()];
-        let builder = Profile::builder().known(values).detectors(Detectors::builtin(), &["credentials"]);
+        let builder =
+            Profile::builder().known(values).detectors(Detectors::builtin(), &["credentials", "pii"]);
         Arc::new(builder.style(Style::Token).session_key([7; 32]).build().unwrap())
     });
     Arc::clone(&PROFILE)
