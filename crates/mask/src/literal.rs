@@ -19,8 +19,16 @@ const BUCKET_BITS: u32 = 11;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Needle {
     pub(crate) bytes: Box<[u8]>,
-    /// The first byte is a letter that may have either case; it is in lower case here.
-    pub(crate) any_case_first: bool,
+    pub(crate) case: Case,
+}
+
+/// Which of a literal's letters may have either case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Case {
+    Exact,
+    /// The first byte, which is a letter.
+    First,
+    Any,
 }
 
 /// The two lanes of candidates, as an index: markers, stems.
@@ -42,8 +50,9 @@ impl Needle {
         else {
             return true;
         };
-        let first_same = own == first || self.any_case_first && first.eq_ignore_ascii_case(own);
-        first_same && rest.iter().zip(others).all(|(a, b)| a == b)
+        let first_same = own == first || self.case != Case::Exact && first.eq_ignore_ascii_case(own);
+        let same = |(a, b): (&u8, &u8)| a == b || self.case == Case::Any && a.eq_ignore_ascii_case(b);
+        first_same && rest.iter().zip(others).all(same)
     }
 }
 
@@ -62,6 +71,7 @@ struct Place {
     offset: u32,
 }
 
+#[derive(Debug)]
 pub(crate) struct LiteralSet {
     needles: Vec<Needle>,
     /// Beside `needles`: the lanes that look for it.
@@ -144,6 +154,14 @@ impl LiteralSet {
         hits.sort_unstable();
     }
 
+    /// Whether any literal occurs in `text`.
+    pub(crate) fn occurs(&self, text: &[u8]) -> bool {
+        (0..).zip(text.windows(ANCHOR_BYTES)).any(|(at, gram)| {
+            let gram = gram_of(gram);
+            self.maybe(gram) & 1 == 1 && self.at_anchor(text, at, gram).next().is_some()
+        })
+    }
+
     /// The filter's answer is in the lowest bit.
     #[inline]
     fn maybe(&self, gram: u32) -> u64 {
@@ -162,16 +180,24 @@ impl LiteralSet {
     }
 
     fn confirm(&self, text: &[u8], at: usize, gram: u32, hits: &mut Vec<LiteralHit>) {
+        hits.extend(self.at_anchor(text, at, gram));
+    }
+
+    /// The literals whose anchor stands at `at`.
+    fn at_anchor<'a>(
+        &'a self,
+        text: &'a [u8],
+        at: usize,
+        gram: u32,
+    ) -> impl Iterator<Item = LiteralHit> + use<'a> {
         let bucket = bucket(gram) as usize;
-        let (Some(from), Some(to)) = (self.buckets.get(bucket), self.buckets.get(bucket + 1)) else { return };
-        let places = self.places.get(*from as usize..*to as usize).unwrap_or_default();
-        for place in places.iter().filter(|p| p.gram == gram) {
-            let Some(start) = at.checked_sub(place.offset as usize) else { continue };
-            let Some(needle) = self.needles.get(place.literal as usize) else { continue };
-            if text.get(start..).is_some_and(|rest| needle.begins(rest)) {
-                hits.push(LiteralHit { start, literal: place.literal });
-            }
-        }
+        let range = self.buckets.get(bucket).zip(self.buckets.get(bucket + 1));
+        let places = range.and_then(|(from, to)| self.places.get(*from as usize..*to as usize));
+        places.unwrap_or_default().iter().filter(move |p| p.gram == gram).filter_map(move |place| {
+            let start = at.checked_sub(place.offset as usize)?;
+            let needle = self.needles.get(place.literal as usize)?;
+            needle.begins(text.get(start..)?).then_some(LiteralHit { start, literal: place.literal })
+        })
     }
 
     /// For each lane the first position from its own in `from` on whose rest is the beginning of a literal of that lane
@@ -290,7 +316,7 @@ mod tests {
     use super::*;
 
     fn set(literals: &[&str]) -> LiteralSet {
-        let needle = |l: &&str| Needle { bytes: l.as_bytes().into(), any_case_first: false };
+        let needle = |l: &&str| Needle { bytes: l.as_bytes().into(), case: Case::Exact };
         LiteralSet::new(literals.iter().map(needle).collect(), vec![[true, false]; literals.len()])
     }
 
@@ -319,11 +345,22 @@ mod tests {
 
     #[test]
     fn only_the_first_letter_may_have_either_case() {
-        let needle = Needle { bytes: (*b"secret").into(), any_case_first: true };
+        let needle = Needle { bytes: (*b"secret").into(), case: Case::First };
         let set = LiteralSet::new(vec![needle], vec![[false, true]]);
         assert_eq!(found(&set, "secret Secret SECRET secreT"), [(0, 0), (7, 0)]);
         for (text, open) in [("x S", 2), ("x SE", 4), ("x Secre", 2), ("x secret", 8), ("x \u{13}e", 4)] {
             assert_eq!(set.open_from(text.as_bytes(), [0, 0]), [text.len(), open], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_literal_in_any_case_occurs_in_any_case() {
+        let needle = Needle { bytes: (*b"api key").into(), case: Case::Any };
+        let set = LiteralSet::new(vec![needle], vec![[false; LANES]]);
+        for (text, occurs) in
+            [("my API Key is", true), ("api key", true), ("api_key", false), ("api ke", false)]
+        {
+            assert_eq!(set.occurs(text.as_bytes()), occurs, "{text}");
         }
     }
 
@@ -347,7 +384,7 @@ mod tests {
 
     #[test]
     fn each_lane_has_its_own_literals_and_its_own_beginning() {
-        let needle = |l: &str| Needle { bytes: l.as_bytes().into(), any_case_first: false };
+        let needle = |l: &str| Needle { bytes: l.as_bytes().into(), case: Case::Exact };
         let set = LiteralSet::new(vec![needle("abcd"), needle("cdef")], vec![[true, false], [false, true]]);
         assert_eq!(set.open_from(b"xabc", [0, 0]), [1, 3]);
         assert_eq!(set.open_from(b"xabc", [2, 0]), [4, 3]);

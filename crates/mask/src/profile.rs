@@ -8,7 +8,7 @@ use keyward_core::{Confidence, Style};
 
 use crate::detector::{Detector, Detectors, Kind, union};
 use crate::known::{KnownMatcher, KnownValue};
-use crate::literal::{LiteralSet, Needle};
+use crate::literal::{Case, LiteralSet, Needle};
 use crate::words::WordSet;
 
 /// Why a profile cannot be built.
@@ -280,7 +280,8 @@ fn literals(detectors: &[DetectorEntry]) -> Literals {
             let before = literal.before.map(|letter| letter.to_ascii_lowercase());
             let bytes: Box<[u8]> = before.into_iter().chain(literal.bytes.iter().copied()).collect();
             let one = LiteralUse { detector, kind: entry.detector.kind(), len: bytes.len() };
-            uses.entry(Needle { bytes, any_case_first: before.is_some() }).or_default().push(one);
+            let case = if before.is_some() { Case::First } else { Case::Exact };
+            uses.entry(Needle { bytes, case }).or_default().push(one);
         }
     }
     let (needles, uses): (Vec<_>, Vec<_>) = uses.into_iter().unzip();

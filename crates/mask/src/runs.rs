@@ -2,7 +2,7 @@
 //!
 //! Only a run behind evidence is held until it ends; all others leave as they come.
 
-use crate::detector::evidence::{CONTEXT_BYTES, Evidence, RUN_BYTES_MAX, RUN_BYTES_MIN};
+use crate::detector::evidence::{CONTEXT_BYTES, Evidence, RUN_BYTES_MAX, RUN_BYTES_MIN, may_hold_value};
 use crate::detector::{LOOK_BACK_BYTES, begins_as_known};
 use crate::lane::Rest;
 use crate::matches::{Match, Matches};
@@ -196,6 +196,9 @@ fn judge(
     matches: &mut Matches,
 ) -> bool {
     let run = text.get(start..end).unwrap_or_default();
+    if !may_hold_value(run) {
+        return false;
+    }
     let left = left_of(text, start);
     let address = run.starts_with(b"/") || has_pair(run);
     let closed = match text.get(end + padding) {
@@ -219,9 +222,8 @@ fn judge(
     let mut any = false;
     for index in &profile.runs {
         let Some(evidence) = profile.detector(*index).and_then(|d| d.evidence()) else { continue };
-        if evidence.is_vetoed(left)
-            || !(listed || evidence.is_armed(left) || evidence.named_in(run).next().is_some())
-        {
+        let armed = listed || evidence.is_armed(left) || evidence.named_in(run).next().is_some();
+        if !armed || evidence.is_vetoed(left) {
             continue;
         }
         let mut put = |from: usize, to: usize| {

@@ -8,6 +8,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::check::{Suspicion, begins_as_known, is_placeholder, names_a_credential};
 use super::random::{Shape, looks_random, sequence};
+use crate::literal::{ANCHOR_BYTES, Case, LANES, LiteralSet, Needle};
 
 /// How far left of a value evidence is looked for, in bytes.
 pub(crate) const CONTEXT_BYTES: usize = 112;
@@ -129,6 +130,8 @@ const IDENTIFIERS: &[&str] = &[
 #[derive(Debug)]
 pub(crate) struct Evidence {
     words: AhoCorasick,
+    /// Tells texts in which no word occurs; none where a word is too short for it.
+    gate: Option<LiteralSet>,
     /// The patterns behind this one are services' names.
     services_from: usize,
 }
@@ -146,13 +149,18 @@ struct Found {
 impl Evidence {
     pub(super) fn new(services: &[String]) -> Result<Self, String> {
         let patterns = WORDS.iter().map(|(word, _)| *word).chain(services.iter().map(String::as_str));
+        let needles: Vec<Needle> =
+            patterns.clone().map(|word| Needle { bytes: word.as_bytes().into(), case: Case::Any }).collect();
+        let short = needles.iter().any(|needle| needle.bytes.len() < ANCHOR_BYTES);
+        let lanes = vec![[false; LANES]; needles.len()];
+        let gate = (!short).then(|| LiteralSet::new(needles, lanes));
         let words = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .kind(Some(AhoCorasickKind::DFA)) // left to itself it takes a slower automaton for so many words
             .ascii_case_insensitive(true)
             .build(patterns)
             .map_err(|error| error.to_string())?;
-        Ok(Self { words, services_from: WORDS.len() })
+        Ok(Self { words, gate, services_from: WORDS.len() })
     }
 
     /// Whether anything left of a value at the end of `left` may speak for it. Cheap, and true wherever [`Self::weigh`]
@@ -162,9 +170,14 @@ impl Evidence {
         found.word.is_some() || found.service
     }
 
+    /// `text`, or nothing of it when no word occurs in it.
+    fn gated<'a>(&self, text: &'a [u8]) -> &'a [u8] {
+        if self.gate.as_ref().is_none_or(|gate| gate.occurs(text)) { text } else { &[] }
+    }
+
     /// Where values may begin in a run that names what it is: behind a word and the dash after it.
     pub(crate) fn named_in<'a>(&'a self, run: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
-        self.words.find_iter(run).filter_map(|hit| {
+        self.words.find_iter(self.gated(run)).filter_map(|hit| {
             let dash = run.get(hit.end()).is_some_and(|b| matches!(b, b'-' | b'.'));
             let word = hit.pattern().as_usize() < self.services_from;
             (dash && stands_alone(run, hit.start(), hit.end(), word)).then(|| hit.end() + 1)
@@ -227,7 +240,7 @@ impl Evidence {
             newlines <= 2
         });
         let from = left.len() - reach.count();
-        for hit in self.words.find_iter(left.get(from..).unwrap_or_default()) {
+        for hit in self.words.find_iter(self.gated(left.get(from..).unwrap_or_default())) {
             let (start, end) = (from + hit.start(), from + hit.end());
             let index = hit.pattern().as_usize();
             let word = WORDS.get(index).map(|(_, weight)| *weight);
@@ -296,6 +309,13 @@ impl Kind {
             _ => None,
         }
     }
+}
+
+/// Whether a value can lie in a run, by its letters and digits alone: [`Kind::of`] knows none without them.
+pub(crate) fn may_hold_value(run: &[u8]) -> bool {
+    let any = |class: fn(&u8) -> bool| run.iter().any(class);
+    let mixed = || run.len() >= 16 && any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase);
+    any(u8::is_ascii_digit) && any(u8::is_ascii_alphabetic) || mixed()
 }
 
 /// Hex digits only, or a UUID.
@@ -406,4 +426,29 @@ fn speaks_against(left: &[u8]) -> bool {
         b"cursor",
     ];
     words.into_iter().any(|word| list.contains(&word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_a_kind_of_value_may_be_held() {
+        let letters = b"abcXYZ019-_";
+        let mut state = 1u32;
+        for len in 1..4000usize {
+            let mut value = Vec::new();
+            for _ in 0..12 + len % 30 {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                value.push(letters[(state >> 16) as usize % (3 + len % 9)]);
+            }
+            assert!(
+                Kind::of(&value).is_none() || may_hold_value(&value),
+                "{}",
+                String::from_utf8_lossy(&value)
+            );
+        }
+        assert!(may_hold_value(b"k3Jx9QmZ2pLw8Rt5"));
+        assert!(!may_hold_value(b"internationalisation"));
+    }
 }

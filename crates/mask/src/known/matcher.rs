@@ -22,6 +22,7 @@ const STRIDE: usize = 5;
 const GRAM: usize = 4;
 /// So many bytes of a form's beginning are in a filter.
 const HEAD_BYTES: usize = 8;
+const PAIR_WORDS: usize = (0x1_0000 + 0x100) / 64;
 
 struct FormRef {
     start: usize,
@@ -47,6 +48,8 @@ pub(crate) struct KnownMatcher {
     /// What forms begin with, one to [`HEAD_BYTES`] bytes of it, hashed twice; for the same question.
     beginnings: Vec<u64>,
     beginnings_shift: u32,
+    /// The first one and the first two bytes of forms, exactly.
+    pairs: Vec<u64>,
     filter: Vec<u64>,
     shift: u32,
     /// Grams by their hash; `buckets` says where those begin whose hash begins with a number.
@@ -80,9 +83,14 @@ impl KnownMatcher {
         let bits = (self.forms.len() * HEAD_BYTES * 16).next_power_of_two().trailing_zeros().clamp(12, 24);
         let mut beginnings = vec![0u64; 1 << (bits - 6)];
         self.beginnings_shift = 64 - bits;
+        let mut pairs = vec![0u64; PAIR_WORDS];
         for id in 0..u32::try_from(self.forms.len()).unwrap_or(u32::MAX) {
             let head = self.head(id);
             let Some(form) = self.form(id) else { continue };
+            if let Some(&[first, second]) = head.first_chunk::<2>() {
+                set(&mut pairs, pair_bit(first, Some(second)));
+                set(&mut pairs, pair_bit(first, None));
+            }
             for len in 1..=HEAD_BYTES.min(head.len()) {
                 for bit in self.beginning_bits(key(head.get(..len).unwrap_or_default())) {
                     set(&mut beginnings, bit);
@@ -118,7 +126,8 @@ impl KnownMatcher {
         self.wraps_any = self.forms.iter().any(|f| f.wraps);
         self.grams = places.iter().map(|p| p.0).collect::<Vec<_>>().into();
         self.places = places.iter().map(|p| (p.1, p.2)).collect();
-        (self.ordered, self.beginnings, self.filter, self.shift) = (ordered, beginnings, filter, shift);
+        (self.ordered, self.beginnings, self.pairs) = (ordered, beginnings, pairs);
+        (self.filter, self.shift) = (filter, shift);
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -244,6 +253,11 @@ impl KnownMatcher {
     }
 
     fn may_begin(&self, rest: &[u8]) -> bool {
+        // Every form is longer than that.
+        if let [first] | [first, _] = rest {
+            let bit = pair_bit(*first, rest.get(1).copied());
+            return self.pairs.get((bit >> 6) as usize).is_some_and(|word| word >> (bit & 63) & 1 == 1);
+        }
         self.maybe_begins(key(rest)) && self.ordered_may_begin(rest)
     }
 
@@ -353,6 +367,10 @@ fn wraps_from(text: &[u8], least: usize) -> usize {
             return least + at;
         }
     }
+}
+
+fn pair_bit(first: u8, second: Option<u8>) -> u32 {
+    second.map_or(0x1_0000, |second| u32::from(second) << 8) | u32::from(first)
 }
 
 /// The first bytes of a text, as a number.
