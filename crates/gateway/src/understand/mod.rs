@@ -94,7 +94,8 @@ pub fn understand(
     };
     let mut model = if found.model.is_empty() { judged.model } else { found.model };
     if class == OperationClass::ModelExport {
-        model = exported_model(&model).to_owned();
+        let name = exported_model(&model).len();
+        model.truncate(name);
     }
     Ok(Operation {
         class,
