@@ -45,6 +45,9 @@ use recent::Recent;
 use template::Template;
 use write::write_event;
 
+/// Stands for the context of exempt text among what was clean before; no JSON key holds a NUL unescaped.
+const EXEMPT: &[u8] = b"\0exempt";
+
 /// Masks an event stream.
 pub(super) struct Events {
     framer: Framer,
@@ -188,12 +191,12 @@ impl Frames {
         let known = matches!(frame.get(line.name.clone()), Some(b"" | b"event" | b"id" | b"retry"));
         let range = if known { line.value.clone() } else { line.name.start..line.value.end };
         let text = frame.get(range.clone()).unwrap_or_default();
-        if self.recent.is_known(text) {
+        if self.recent.is_known(b"", text) {
             return;
         }
         self.mask_plain(self.position + range.start as u64, text);
         if self.scratch == text {
-            self.recent.learn(text);
+            self.recent.learn(b"", text);
         } else {
             // No placeholder may end the line.
             self.scratch.retain(|b| !matches!(b, b'\r' | b'\n'));
@@ -324,15 +327,18 @@ impl Frames {
 
     fn whole(&mut self, event: &Event, field: &Field, data: &[u8], raw: &[u8]) -> Result<(), MaskError> {
         let identity = data.get(field.identity.clone()).unwrap_or_default();
-        if self.recent.is_known(identity) {
+        let exempt = field.treatment == Treatment::Exempt;
+        let context =
+            if exempt { EXEMPT } else { event.contexts.get(field.context.clone()).unwrap_or_default() };
+        if self.recent.is_known(context, identity) {
             return Ok(());
         }
         self.scratch.clear();
         let offset = self.position + field.content.start as u64;
-        if field.treatment == Treatment::Exempt {
+        if exempt {
             self.whole.begin_exempt(offset);
         } else {
-            self.whole.begin(offset, event.contexts.get(field.context.clone()).unwrap_or_default());
+            self.whole.begin(offset, context);
         }
         pieces(raw, |meaning, raw| self.whole.piece(meaning, raw, &mut self.scratch));
         self.whole.end(&mut self.scratch);
@@ -340,7 +346,7 @@ impl Frames {
             return Err(MaskError::TooDeep);
         }
         if self.scratch == raw {
-            self.recent.learn(identity);
+            self.recent.learn(context, identity);
         } else {
             self.edits.push(field.content.clone(), &self.scratch);
         }

@@ -421,3 +421,25 @@ fn ordinary_streams_keep_their_text_events_and_usage() {
         assert!(events(&out).len() <= events(&input).len() + 1);
     }
 }
+
+#[test]
+fn what_was_clean_under_one_name_is_looked_at_again_under_another() {
+    let value = concat!("correct-horse-", "7Q9z-battery");
+    let event = |name: &str| frame(&json!({name: [value]}));
+    let alone = mask_with(&with_detectors(), GENERIC, &event("password"));
+    assert!(!alone.contains(value), "{alone}");
+    let after = mask_with(&with_detectors(), GENERIC, &(event("note") + &event("password")));
+    assert_eq!(after, event("note") + &alone);
+}
+
+#[test]
+fn what_passed_as_exempt_is_looked_at_where_it_is_not() {
+    let key = concat!("glpat-", "xK9mQ2vL7wRtY4nB8cZs");
+    let event = |name: &str| frame(&json!({name: {"data": key}}));
+    let alone = mask_with(&with_detectors(), GENERIC, &event("sourcf"));
+    assert!(!alone.contains(key), "{alone}");
+    assert_eq!(
+        mask_with(&with_detectors(), GENERIC, &(event("source") + &event("sourcf"))),
+        event("source") + &alone
+    );
+}
