@@ -178,7 +178,7 @@ fn check_path(path: &str) -> Result<(), Refusal> {
 /// Refuses percent-escapes that are malformed or that hide a character which needs no escape or which separates.
 fn check_escapes(path: &str) -> Result<(), Refusal> {
     let mut rest = path.as_bytes();
-    while let Some(at) = memchr_percent(rest) {
+    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
         let (Some(high), Some(low)) =
             (rest.get(at + 1).copied().and_then(hex), rest.get(at + 2).copied().and_then(hex))
         else {
@@ -194,10 +194,6 @@ fn check_escapes(path: &str) -> Result<(), Refusal> {
         rest = rest.get(at + 3..).unwrap_or_default();
     }
     Ok(())
-}
-
-fn memchr_percent(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|b| *b == b'%')
 }
 
 fn hex(byte: u8) -> Option<u8> {
