@@ -110,10 +110,17 @@ pub(super) fn blank(value: &[u8]) -> &'static [u8] {
 }
 
 /// Whether a string value is one of the tokens that make up the text: `token` or an element of `tokens`, but none of the
-/// alternatives under `top_logprobs`.
+/// alternatives under `top_logprobs`, `topCandidates` or `probs`. Of TGI's `top_tokens` each list's first is.
 fn is_token(path: &Path) -> bool {
-    let mut keys = (0..path.depth()).filter_map(|i| path.key(i));
-    matches!(path.last_key(), Some(b"token" | b"tokens")) && !keys.any(|k| k == b"top_logprobs")
+    let has = |key: &[u8]| (0..path.depth()).any(|i| path.key(i) == Some(key));
+    match path.last_key() {
+        Some(b"token" | b"tokens") => !has(b"top_logprobs") && !has(b"topCandidates") && !has(b"probs"),
+        Some(b"text") => {
+            has(b"top_tokens") && path.depth().checked_sub(2).and_then(|level| path.index(level)) == Some(0)
+        }
+        Some(b"content") => has(b"completion_probabilities") && !has(b"probs"),
+        _ => false,
+    }
 }
 
 /// Whether the tokens of a complete `logprobs` value hold nothing to mask when they are joined.

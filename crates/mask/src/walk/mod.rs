@@ -4,7 +4,7 @@
 //! cutting the input into chunks the output is the same, and it is valid in its format where the input was. JSON strings
 //! are matched by what they mean, streamed text per logical channel across events (`events`). Memory is bounded by named
 //! maxima: [`crate::HOLD_BYTES_MAX`] per text, [`NESTING_MAX`], [`LOGPROBS_BYTES_MAX`], [`CHANNELS_MAX`],
-//! [`FINDINGS_MAX`], and those of `keyward_wire`.
+//! [`LINE_BYTES_MAX`], [`FINDINGS_MAX`], and those of `keyward_wire`.
 //!
 //! Exceptions, all *fail closed*: a charset that ASCII cannot be read in, a UTF-16 or UTF-32 body under any name, an
 //! event or a nesting beyond its maximum and too many channels end the body with a [`MaskError`]; what is not the JSON it
@@ -12,7 +12,7 @@
 //! the masker instead of calling [`BodyMasker::finish`]: what is held is then never sent.
 //!
 //! In suggested reading order: `splice` (raw bytes that wait for a decision), `strand` (one logical text), `logprobs`,
-//! `paths` (which string is what), `events` (the event stream).
+//! `paths` (which string is what), `events` (streams of events and lines).
 
 mod events;
 pub mod fuzz;
@@ -27,15 +27,15 @@ mod tests;
 use std::sync::Arc;
 
 use keyward_core::Finding;
-use keyward_wire::{lines, sse};
+use keyward_wire::sse;
 
-pub use events::CHANNELS_MAX;
+pub use events::{CHANNELS_MAX, LINE_BYTES_MAX};
 pub use logprobs::LOGPROBS_BYTES_MAX;
 pub use splice::FINDINGS_MAX;
 pub use strand::NESTING_MAX;
 
 use crate::profile::Profile;
-use events::Events;
+use events::{Events, Lines};
 use strand::{Start, Strand};
 
 /// How a body is to be read.
@@ -45,7 +45,7 @@ pub enum BodyFormat {
     Text,
     /// One JSON document, or several.
     Json,
-    /// A JSON document per line.
+    /// A JSON document per line; pieces of a model's text go on from line to line.
     Ndjson,
     /// Server-sent events.
     EventStream(Dialect),
@@ -122,8 +122,8 @@ fn extends_ascii(charset: &str) -> bool {
 }
 
 enum Walker {
-    Text(Strand),
-    Lines(Strand),
+    Text(Box<Strand>),
+    Lines(Box<Lines>),
     Events(Box<Events>),
     Refused,
 }
@@ -148,9 +148,9 @@ impl BodyMasker {
     /// A masker at the start of a body.
     pub fn new(profile: Arc<Profile>, format: BodyFormat) -> Self {
         let walker = match format {
-            BodyFormat::Text => Walker::Text(Strand::new(&profile, 0, Start::Text)),
-            BodyFormat::Json => Walker::Text(Strand::new(&profile, 0, Start::Json)),
-            BodyFormat::Ndjson => Walker::Lines(Strand::new(&profile, 0, Start::Json)),
+            BodyFormat::Text => Walker::Text(Box::new(Strand::new(&profile, 0, Start::Text))),
+            BodyFormat::Json => Walker::Text(Box::new(Strand::new(&profile, 0, Start::Json))),
+            BodyFormat::Ndjson => Walker::Lines(Box::new(Lines::new(profile))),
             BodyFormat::EventStream(dialect) => Walker::Events(Box::new(Events::new(profile, dialect))),
             BodyFormat::Unreadable => Walker::Refused,
         };
@@ -168,7 +168,7 @@ impl BodyMasker {
                 strand.piece(input, input, out);
                 deep(strand)
             }
-            Walker::Lines(strand) => push_lines(strand, self.position, input, out),
+            Walker::Lines(lines) => lines.push(input, out),
             Walker::Events(events) => events.push(input, out),
             Walker::Refused => Err(MaskError::Charset),
         };
@@ -183,7 +183,8 @@ impl BodyMasker {
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), MaskError> {
         self.failed.map_or(Ok(()), Err)?;
         let result = match &mut self.walker {
-            Walker::Text(strand) | Walker::Lines(strand) => {
+            Walker::Lines(lines) => lines.finish(out),
+            Walker::Text(strand) => {
                 strand.end(out);
                 strand.begin(self.position, &[]);
                 deep(strand)
@@ -200,7 +201,8 @@ impl BodyMasker {
     /// and from there bytes of its meaning; in a channel, bytes of the channel's text.
     pub fn take_findings(&mut self) -> Vec<Finding> {
         match &mut self.walker {
-            Walker::Text(strand) | Walker::Lines(strand) => std::mem::take(&mut strand.findings),
+            Walker::Text(strand) => std::mem::take(&mut strand.findings),
+            Walker::Lines(lines) => std::mem::take(&mut lines.findings),
             Walker::Events(events) => std::mem::take(&mut events.findings),
             Walker::Refused => Vec::new(),
         }
@@ -226,28 +228,4 @@ impl BodyMasker {
 
 fn deep(strand: &Strand) -> Result<(), MaskError> {
     if strand.is_too_deep() { Err(MaskError::TooDeep) } else { Ok(()) }
-}
-
-fn push_lines(
-    strand: &mut Strand,
-    mut position: u64,
-    input: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), MaskError> {
-    for piece in lines::pieces(input) {
-        match piece {
-            lines::Piece::Part(part) => {
-                strand.piece(part, part, out);
-                position += part.len() as u64;
-            }
-            lines::Piece::End => {
-                strand.end(out);
-                out.push(b'\n');
-                position += 1;
-                strand.begin(position, &[]);
-            }
-        }
-        deep(strand)?;
-    }
-    Ok(())
 }

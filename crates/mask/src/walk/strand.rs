@@ -305,7 +305,8 @@ impl Strand {
         let path = self.levels.get(level).map(|l| l.scanner.path());
         let depth = path.map_or(0, Path::depth);
         let key = path.zip(depth.checked_sub(2)).and_then(|(path, outer)| path.key(outer));
-        if level == 0 && self.start == Start::Json && self.logprobs.is_none() && key == Some(b"logprobs") {
+        let repeats = key.is_some_and(paths::repeats_tokens);
+        if level == 0 && self.start == Start::Json && self.logprobs.is_none() && repeats {
             let mut logprobs = Box::new(Logprobs::new(&self.profile, depth));
             self.pass(level, 1, logprobs.buffer());
             self.logprobs = Some(logprobs);

@@ -1,12 +1,13 @@
 //! The texts that go on from event to event.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::super::MaskError;
-use super::super::paths::{BLOCK_KEYS, CHAT_KEYS, Delta};
+use super::super::paths::{COHERE_TOOL, Delta};
 use super::super::strand::{Start, Strand};
-use super::edits::Edits;
 use super::event::Event;
+use super::shape::Shape;
 use crate::profile::Profile;
 
 /// How many texts may be streamed at once.
@@ -19,26 +20,35 @@ pub(super) struct Key {
     pub(super) a: u64,
     pub(super) b: u64,
     pub(super) c: u64,
+    /// The response that the event names, hashed; 0 when it names none.
+    pub(super) owner: u64,
 }
 
 impl Key {
     /// The text that a delta of this event continues. `kind`: the event's type.
-    pub(super) fn of(delta: Delta, first: u64, second: u64, event: &Event, kind: &[u8]) -> Self {
-        let key = |a, b, c| Self { delta, a, b, c };
-        match delta {
-            Delta::ChatTool => key(event.choice_index(first), event.tool_index(first, second), 0),
-            _ if delta.is_choice() => key(event.choice_index(first), 0, 0),
-            Delta::Response => {
-                let part = event.root.content.unwrap_or(0).rotate_left(32) ^ event.root.summary.unwrap_or(0);
-                key(hash(stem(kind)), event.root.output, part)
+    pub(super) fn of(delta: Delta, first: u64, second: u64, event: &Event, data: &[u8], kind: &[u8]) -> Self {
+        let key = |a, b| Self { delta, a, b, c: 0, owner: 0 };
+        let root = &event.root;
+        match (delta, root.block) {
+            (Delta::ChatTool, _) => key(event.choice_index(first), event.tool_index(first, second)),
+            (delta, _) if delta.is_choice() => key(event.choice_index(first), 0),
+            (Delta::Response, _) => {
+                let part = root.content.unwrap_or(0).rotate_left(32) ^ root.summary.unwrap_or(0);
+                let name =
+                    |range: &Option<Range<usize>>| range.clone().and_then(|r| data.get(r)).map_or(0, hash);
+                let (item, owner) = (name(&root.item), name(&root.response));
+                Self { delta, a: hash(stem(kind)), b: root.output, c: part ^ item.rotate_left(16), owner }
             }
-            Delta::Gemini => key(first, 0, 0),
-            _ => key(event.root.index, 0, 0),
+            // A Converse event whose name stands outside.
+            (Delta::Block(0), Some(block)) => Self { delta: Delta::Converse(0), ..key(block, 0) },
+            (Delta::Converse(_), block) => key(block.unwrap_or(0), 0),
+            (Delta::Marked(_), _) => key(first, root.index),
+            _ => key(root.index, 0),
         }
     }
 
     pub(super) fn plain(event_name: &[u8]) -> Self {
-        Self { delta: Delta::Plain, a: hash(event_name), b: 0, c: 0 }
+        Self { delta: Delta::Plain, a: hash(event_name), b: 0, c: 0, owner: 0 }
     }
 }
 
@@ -51,15 +61,6 @@ pub(super) fn stem(kind: &[u8]) -> &[u8] {
 /// FNV-1a; only tells event types apart.
 pub(super) fn hash(text: &[u8]) -> u64 {
     text.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3))
-}
-
-/// An event around a piece of text.
-#[derive(Debug, Default)]
-pub(super) struct Shape {
-    /// The event's name, where it has one.
-    pub(super) name: Vec<u8>,
-    pub(super) before: Vec<u8>,
-    pub(super) after: Vec<u8>,
 }
 
 /// A text that goes on from event to event.
@@ -108,27 +109,41 @@ pub(super) enum Ends {
     Choices,
     /// The block of this index.
     Block(u64),
+    /// The Converse block of this index.
+    Converse(u64),
+    /// Cohere's arguments of this index.
+    Tool(u64),
     /// The Responses text with this key.
     Part(Key),
     /// All Responses texts of this output.
     Output(u64),
+    /// All texts of this response, and those that do not say whose they are.
+    Response(u64),
 }
 
 impl Ends {
     /// What the type and the members of an event mean.
-    pub(super) fn of(event: &Event, kind: &[u8]) -> Self {
+    pub(super) fn of(event: &Event, data: &[u8], kind: &[u8]) -> Self {
+        let root = &event.root;
         match kind {
             _ if event.finished => Self::All,
-            b"message_stop"
-            | b"error"
-            | b"message-end"
-            | b"response.completed"
+            _ if root.block_stops => Self::Converse(root.block.unwrap_or(0)),
+            b"message_stop" | b"message-end" | b"messageStop" => Self::All,
+            b"response.completed"
             | b"response.failed"
             | b"response.incomplete"
-            | b"response.cancelled" => Self::All,
-            b"content_block_stop" | b"content-end" => Self::Block(event.root.index),
-            b"response.output_item.done" => Self::Output(event.root.output),
-            kind if kind.ends_with(b".done") => Self::Part(Key::of(Delta::Response, 0, 0, event, kind)),
+            | b"response.cancelled"
+            | b"response.done" => {
+                let response = root.response.clone().and_then(|r| data.get(r));
+                response.map_or(Self::All, |raw| Self::Response(hash(raw)))
+            }
+            b"content_block_stop" | b"content-end" => Self::Block(root.index),
+            b"contentBlockStop" => Self::Converse(root.block.unwrap_or(0)),
+            b"tool-call-end" => Self::Tool(root.index),
+            b"response.output_item.done" => Self::Output(root.output),
+            kind if kind.ends_with(b".done") || kind.ends_with(b".completed") => {
+                Self::Part(Key::of(Delta::Response, 0, 0, event, data, kind))
+            }
             _ => Self::Choices,
         }
     }
@@ -138,94 +153,16 @@ impl Ends {
             Self::None => false,
             Self::All => true,
             Self::Choices => key.delta.is_choice() && event.choice_finished(key.a),
-            Self::Block(index) => matches!(key.delta, Delta::Block(_) | Delta::Cohere) && key.a == index,
+            Self::Block(index) => match key.delta {
+                Delta::Block(_) => key.a == index,
+                Delta::Cohere(at) => at < COHERE_TOOL && key.a == index,
+                _ => false,
+            },
+            Self::Converse(index) => matches!(key.delta, Delta::Converse(_)) && key.a == index,
+            Self::Tool(index) => key.delta == Delta::Cohere(COHERE_TOOL) && key.a == index,
             Self::Part(part) => key == part,
             Self::Output(output) => key.delta == Delta::Response && key.b == output,
+            Self::Response(response) => key.owner == 0 || key.owner == response,
         }
     }
-}
-
-/// How to send more of a text by itself: an event of the dialect with the members that say where it belongs, taken from
-/// the event that continued it last (as masked), and with a gap for the text.
-pub(super) fn shape(key: Key, event: &Event, data: &[u8], edits: &Edits, name: &[u8]) -> Shape {
-    let mut before = Vec::with_capacity(256);
-    let put = |before: &mut Vec<u8>, member: &str, range: Option<&std::ops::Range<usize>>| {
-        if let Some(range) = range {
-            before.extend_from_slice(format!("\"{member}\":").as_bytes());
-            edits.write_range(data, range.clone(), before);
-            before.push(b',');
-        }
-    };
-    let root = &event.root;
-    let mut after: &[u8] = b"\"}}";
-    if key.delta.is_choice() {
-        before.push(b'{');
-        put(&mut before, "id", root.id.as_ref());
-        put(&mut before, "object", root.object.as_ref());
-        put(&mut before, "created", root.created.as_ref());
-        put(&mut before, "model", root.model.as_ref());
-        let (open, close): (String, &[u8]) = match key.delta {
-            Delta::Chat(at) => {
-                let name = CHAT_KEYS.get(usize::from(at)).unwrap_or(&"content");
-                (format!("\"delta\":{{\"{name}\":\""), b"\"},\"finish_reason\":null}]}")
-            }
-            Delta::ChatTool => (
-                format!("\"delta\":{{\"tool_calls\":[{{\"index\":{},\"function\":{{\"arguments\":\"", key.b),
-                b"\"}}]},\"finish_reason\":null}]}",
-            ),
-            Delta::ChatFunction => (
-                "\"delta\":{\"function_call\":{\"arguments\":\"".to_owned(),
-                b"\"}},\"finish_reason\":null}]}",
-            ),
-            Delta::ChatAudio => {
-                ("\"delta\":{\"audio\":{\"transcript\":\"".to_owned(), b"\"}},\"finish_reason\":null}]}")
-            }
-            _ => ("\"text\":\"".to_owned(), b"\",\"finish_reason\":null}]}"),
-        };
-        before.extend_from_slice(format!("\"choices\":[{{\"index\":{},{open}", key.a).as_bytes());
-        after = close;
-    } else {
-        match key.delta {
-            Delta::Block(at) => {
-                let (member, kind) = BLOCK_KEYS.get(usize::from(at)).unwrap_or(&("text", "text_delta"));
-                let text = format!(
-                    "{{\"type\":\"content_block_delta\",\"index\":{},\"delta\":{{\"type\":\"{kind}\",\"{member}\":\"",
-                    key.a
-                );
-                before.extend_from_slice(text.as_bytes());
-            }
-            Delta::Cohere => {
-                let text = format!(
-                    "{{\"type\":\"content-delta\",\"index\":{},\"delta\":{{\"message\":{{\"content\":{{\"text\":\"",
-                    key.a
-                );
-                before.extend_from_slice(text.as_bytes());
-                after = b"\"}}}}";
-            }
-            Delta::Response => {
-                before.push(b'{');
-                put(&mut before, "type", root.kind.as_ref());
-                put(&mut before, "sequence_number", root.sequence.as_ref());
-                put(&mut before, "item_id", root.item.as_ref());
-                before.extend_from_slice(format!("\"output_index\":{},", root.output).as_bytes());
-                for (member, index) in [("content_index", root.content), ("summary_index", root.summary)] {
-                    if let Some(index) = index {
-                        before.extend_from_slice(format!("\"{member}\":{index},").as_bytes());
-                    }
-                }
-                before.extend_from_slice(b"\"delta\":\"");
-                after = b"\"}";
-            }
-            Delta::Gemini => {
-                before.extend_from_slice(
-                    b"{\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"",
-                );
-                after = b"\"}]}}]}";
-            }
-            Delta::Tgi => before.extend_from_slice(b"{\"token\":{\"text\":\""),
-            _ => after = b"",
-        }
-    }
-    let name = if matches!(key.delta, Delta::Block(_)) { b"content_block_delta" } else { name };
-    Shape { name: name.to_vec(), before, after: after.to_vec() }
 }

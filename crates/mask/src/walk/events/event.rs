@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use keyward_wire::json::{Path, Scanner, StringRole, Token};
+use keyward_wire::json::{Scanner, StringRole, Token};
 
-use super::super::paths::{self, Delta};
+use super::super::paths::{self, Delta, Mark};
 
 /// What becomes of a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,26 @@ pub(super) struct Root {
     pub(super) output: u64,
     pub(super) content: Option<u64>,
     pub(super) summary: Option<u64>,
+    /// `contentBlockIndex`, also in the one member that names the event.
+    pub(super) block: Option<u64>,
+    /// The event is a `contentBlockStop` by that member.
+    pub(super) block_stops: bool,
+    /// The response it belongs to, raw.
+    pub(super) response: Option<Range<usize>>,
+    marks: [bool; 5],
+}
+
+impl Root {
+    /// Whether the event has the member.
+    pub(super) fn has(&self, mark: Mark) -> bool {
+        self.marks.get(mark as usize).copied().unwrap_or(false)
+    }
+
+    fn mark(&mut self, mark: Mark) {
+        if let Some(slot) = self.marks.get_mut(mark as usize) {
+            *slot = true;
+        }
+    }
 }
 
 /// The reading of one event; kept and used again for the next one.
@@ -131,14 +151,16 @@ impl Event {
                     key = None;
                     let path = self.scanner.path();
                     let depth = path.depth();
-                    if open_logprobs.is_none() && depth > 1 && path.key(depth - 2) == Some(b"logprobs") {
+                    let outer = depth.checked_sub(2).and_then(|level| path.key(level));
+                    if open_logprobs.is_none() && outer.is_some_and(paths::repeats_tokens) {
                         open_logprobs = Some((depth, start));
                     }
                 }
                 Token::Close(_) => {
                     let path = self.scanner.path();
                     if let Some((_, from)) = open_logprobs.take_if(|(depth, _)| path.depth() < *depth) {
-                        let choice = path.index(1).filter(|_| path.key(0) == Some(b"choices"));
+                        let choices = matches!(path.key(0), Some(b"choices" | b"candidates"));
+                        let choice = path.index(1).filter(|_| choices);
                         self.logprobs.push((choice, from..at));
                     }
                 }
@@ -173,46 +195,47 @@ impl Event {
     fn fact(&mut self, data: &[u8], value: Range<usize>, string: bool) {
         let path = self.scanner.path();
         let raw = data.get(value.clone()).unwrap_or_default();
-        let number = || std::str::from_utf8(raw).ok().and_then(|n| n.parse().ok()).unwrap_or(0);
         let depth = path.depth();
         let Some(key) = depth.checked_sub(1).and_then(|level| path.key(level)) else { return };
-        if depth == 1 {
-            let root = &mut self.root;
-            match key {
-                b"id" => root.id = Some(value),
-                b"object" => root.object = Some(value),
-                b"created" => root.created = Some(value),
-                b"model" => root.model = Some(value),
-                b"type" => root.kind = Some(value),
-                b"item_id" => root.item = Some(value),
-                b"sequence_number" => root.sequence = Some(value),
-                b"index" => root.index = number(),
-                b"output_index" => root.output = number(),
-                b"content_index" => root.content = Some(number()),
-                b"summary_index" => root.summary = Some(number()),
-                b"generated_text" => self.finished |= string,
-                b"done" => self.finished |= raw == b"true",
-                _ => {}
+        let set = raw != b"null";
+        match (path.key(0), depth) {
+            (_, 1) => self.finished |= self.root.fact(key, raw, value, string),
+            (Some(b"choices"), 3..) => {
+                let Some(position) = path.index(1) else { return };
+                match (depth, key) {
+                    (3, b"index") => note(&mut self.choices, position, |c| c.index = Some(number(raw))),
+                    (3, b"finish_reason") if set => {
+                        note(&mut self.choices, position, |c| c.finished = true);
+                    }
+                    (6, b"index") if path.key(3) == Some(b"tool_calls") => {
+                        let call = path.index(4).unwrap_or(0);
+                        self.tools.push((position, call, number(raw)));
+                    }
+                    _ => {}
+                }
             }
-        } else if path.key(0) == Some(b"choices") {
-            let Some(position) = path.index(1) else { return };
-            match (depth, key) {
-                (3, b"index") => {
-                    let index = number();
-                    note(&mut self.choices, position, |c| c.index = Some(index));
+            (Some(b"candidates"), 3) => {
+                let Some(position) = path.index(1) else { return };
+                match key {
+                    b"index" => note(&mut self.choices, position, |c| c.index = Some(number(raw))),
+                    b"finishReason" if set => note(&mut self.choices, position, |c| c.finished = true),
+                    _ => {}
                 }
-                (3, b"finish_reason") if raw != b"null" => {
-                    note(&mut self.choices, position, |c| c.finished = true);
-                }
-                (6, b"index") if path.key(3) == Some(b"tool_calls") => {
-                    let index = number();
-                    let call = path.index(4).unwrap_or(0);
-                    self.tools.push((position, call, index));
-                }
-                _ => {}
             }
-        } else if key == b"finishReason" && is_candidate(path) {
-            self.finished |= raw != b"null";
+            (Some(b"outputs"), 3) if key == b"stop_reason" => {
+                self.root.mark(Mark::StopReason);
+                self.finished |= set;
+            }
+            (Some(b"contentBlockStart" | b"contentBlockDelta"), 2) if key == b"contentBlockIndex" => {
+                self.root.block = Some(number(raw));
+            }
+            (Some(b"contentBlockStop"), 2) if key == b"contentBlockIndex" => {
+                self.root.block = Some(number(raw));
+                self.root.block_stops = true;
+            }
+            (Some(b"messageStop"), 2) => self.finished |= key == b"stopReason",
+            (Some(b"response"), 2) if key == b"id" => self.root.response = Some(value),
+            _ => {}
         }
     }
 
@@ -247,6 +270,43 @@ fn note(choices: &mut Vec<Choice>, position: u64, note: impl FnOnce(&mut Choice)
     choices.push(new);
 }
 
-fn is_candidate(path: &Path) -> bool {
-    path.key(0) == Some(b"candidates") && path.depth() == 3
+fn number(raw: &[u8]) -> u64 {
+    std::str::from_utf8(raw).ok().and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+impl Root {
+    /// A member at the root; whether it says that the whole answer is finished.
+    fn fact(&mut self, key: &[u8], raw: &[u8], value: Range<usize>, string: bool) -> bool {
+        let truth = matches!(raw, b"true" | b"false");
+        match key {
+            b"id" => self.id = Some(value),
+            b"object" => self.object = Some(value),
+            b"created" => self.created = Some(value),
+            b"model" => self.model = Some(value),
+            b"type" => self.kind = Some(value),
+            b"item_id" => self.item = Some(value),
+            b"response_id" => self.response = Some(value),
+            b"sequence_number" => self.sequence = Some(value),
+            b"index" => self.index = number(raw),
+            b"output_index" => self.output = number(raw),
+            b"content_index" => self.content = Some(number(raw)),
+            b"summary_index" => self.summary = Some(number(raw)),
+            b"contentBlockIndex" => self.block = Some(number(raw)),
+            b"generated_text" | b"stopReason" => return string,
+            b"done" | b"is_finished" | b"stop" if truth => {
+                self.mark(match key {
+                    b"done" => Mark::Done,
+                    b"stop" => Mark::Stop,
+                    _ => Mark::Finished,
+                });
+                return raw == b"true";
+            }
+            b"stop_reason" | b"completionReason" => {
+                self.mark(if key == b"stop_reason" { Mark::StopReason } else { Mark::CompletionReason });
+                return raw != b"null";
+            }
+            _ => {}
+        }
+        false
+    }
 }

@@ -70,7 +70,7 @@ mod tests {
         let mut template = Template::default();
         let data = br#"{"a":1,"t":"x","b":"y"}"#;
         assert_eq!(template.find(b"e", data), None);
-        let key = Key { delta: Delta::Tgi, a: 0, b: 0, c: 0 };
+        let key = Key { delta: Delta::Tgi, a: 0, b: 0, c: 0, owner: 0 };
         template.learn(key, b"e", data, &(12..13));
         assert_eq!(template.find(b"e", data), Some((key, 12..13)));
         assert_eq!(template.find(b"e", br#"{"a":1,"t":"","b":"y"}"#), Some((key, 12..12)));

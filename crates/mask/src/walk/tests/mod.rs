@@ -1,3 +1,4 @@
+mod dialects;
 mod events;
 mod json;
 mod laws;
