@@ -2,7 +2,8 @@
 //! over small corpora; a fuzzer may run them over everything.
 
 use crate::json::{Scanner, Token, pieces};
-use crate::{lines, sse};
+use crate::websocket::{Item, Messages, Side};
+use crate::{aws_event, sse};
 
 /// A run as the scanner reports it, merged so that chunking cannot be seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,17 +98,61 @@ pub fn sse(data: &[u8]) {
     }
 }
 
-/// Line pieces cover their input.
+/// Messages cover what was given, in every chunking alike, and are those of their headers and payload.
 ///
 /// # Panics
 /// When they do not.
-pub fn ndjson(data: &[u8]) {
-    let mut got = Vec::new();
-    for piece in lines::pieces(data) {
-        match piece {
-            lines::Piece::Part(part) => got.extend_from_slice(part),
-            lines::Piece::End => got.push(b'\n'),
+pub fn aws_event(data: &[u8]) {
+    let read = |chunk: usize| {
+        let mut framer = aws_event::Framer::new();
+        let mut got = Vec::new();
+        for mut part in data.chunks(chunk.max(1)) {
+            loop {
+                match framer.next(&mut part) {
+                    Ok(None) => break,
+                    Ok(Some(message)) => got.extend_from_slice(message),
+                    Err(error) => return (got, Err(error)),
+                }
+            }
+        }
+        got.extend_from_slice(framer.rest());
+        (got, Ok(()))
+    };
+    let whole = read(data.len());
+    assert!(whole.1.is_err() || whole.0 == data);
+    for chunk in [1, 2, 3, 7] {
+        assert_eq!(read(chunk), whole, "chunk {chunk}");
+    }
+}
+
+/// The raw bytes of what has come whole cover the stream, in every chunking alike.
+///
+/// # Panics
+/// When they do not.
+pub fn websocket(data: &[u8]) {
+    for side in [Side::Server, Side::Client] {
+        let read = |chunk: usize| {
+            let mut messages = Messages::new(side);
+            let mut got = 0;
+            for mut part in data.chunks(chunk.max(1)) {
+                loop {
+                    match messages.next(&mut part) {
+                        Ok(None) => break,
+                        Ok(Some(
+                            Item::Control { raw } | Item::Close { raw, .. } | Item::Message { raw, .. },
+                        )) => {
+                            got += raw.len();
+                        }
+                        Err(error) => return (got, Err(error)),
+                    }
+                }
+            }
+            assert!(got == data.len() || !messages.is_idle());
+            (got, Ok(()))
+        };
+        let whole = read(data.len());
+        for chunk in [1, 2, 3, 7] {
+            assert_eq!(read(chunk), whole, "chunk {chunk}");
         }
     }
-    assert_eq!(got, data);
 }

@@ -4,9 +4,10 @@
 //! chunking. It holds at most a partial token, under a named maximum, and never panics on hostile input.
 //!
 //! In suggested reading order: [`json`] (an incremental scanner and string unescaper), [`sse`] (event stream frames and
-//! their lines), [`lines`] (newline-delimited records).
+//! their lines), [`aws_event`] (AWS's binary event streams), [`websocket`] (frames and messages).
 
+pub mod aws_event;
 pub mod fuzz;
 pub mod json;
-pub mod lines;
 pub mod sse;
+pub mod websocket;

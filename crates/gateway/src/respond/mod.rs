@@ -173,7 +173,13 @@ fn place_of(parts: &Parts) -> Place {
     }
     let content_type = content_type(&parts.headers).unwrap_or("");
     let essence = content_type.split(';').next().unwrap_or("").trim();
-    let streams = ["text/event-stream", "application/x-ndjson", "application/jsonl"];
+    let streams = [
+        "text/event-stream",
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/jsonl",
+        "application/vnd.amazon.eventstream",
+    ];
     if streams.iter().any(|s| s.eq_ignore_ascii_case(essence)) { Place::Stream } else { Place::Response }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BodyFormat, BodyMasker, Dialect, MaskError};
+use super::{BodyFormat, BodyMasker, Dialect, MaskError, WebSocketMasker};
 use crate::profile::Profile;
 
 /// Masks a body that arrives in chunks of `chunk` bytes.
@@ -35,10 +35,28 @@ pub fn body(profile: &Arc<Profile>, data: &[u8]) {
         BodyFormat::Ndjson,
         BodyFormat::EventStream(Dialect::OpenAi),
         BodyFormat::EventStream(Dialect::Generic),
+        BodyFormat::AwsEventStream,
     ] {
         let whole = run(profile, format, data, data.len());
         for chunk in [1, 2, 3, 7, 64] {
             assert_eq!(run(profile, format, data, chunk), whole, "{format:?} in chunks of {chunk}");
         }
+    }
+}
+
+/// The same for what a server sends over a WebSocket.
+///
+/// # Panics
+/// When it does not.
+pub fn websocket(profile: &Arc<Profile>, data: &[u8]) {
+    let run = |chunk: usize| {
+        let mut masker = WebSocketMasker::new(Arc::clone(profile));
+        let mut out = Vec::new();
+        let pushed = data.chunks(chunk.max(1)).try_for_each(|part| masker.push(part, &mut out));
+        (pushed.and_then(|()| masker.finish(&mut out)), out)
+    };
+    let whole = run(data.len());
+    for chunk in [1, 2, 3, 7, 64] {
+        assert_eq!(run(chunk), whole, "in chunks of {chunk}");
     }
 }

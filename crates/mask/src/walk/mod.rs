@@ -29,13 +29,13 @@ use std::sync::Arc;
 use keyward_core::Finding;
 use keyward_wire::sse;
 
-pub use events::{CHANNELS_MAX, LINE_BYTES_MAX};
+pub use events::{CHANNELS_MAX, LINE_BYTES_MAX, WebSocketMasker};
 pub use logprobs::LOGPROBS_BYTES_MAX;
 pub use splice::FINDINGS_MAX;
 pub use strand::NESTING_MAX;
 
 use crate::profile::Profile;
-use events::{Events, Lines};
+use events::{AwsEvents, Events, Lines};
 use strand::{Start, Strand};
 
 /// How a body is to be read.
@@ -49,6 +49,8 @@ pub enum BodyFormat {
     Ndjson,
     /// Server-sent events.
     EventStream(Dialect),
+    /// Messages of `application/vnd.amazon.eventstream`.
+    AwsEventStream,
     /// In a charset that cannot be read: refused with [`MaskError::Charset`].
     Unreadable,
 }
@@ -71,12 +73,15 @@ pub enum MaskError {
     /// UTF-16, UTF-32, or a declared charset in which ASCII bytes do not mean ASCII.
     #[error("the body is in a charset that is not read")]
     Charset,
-    /// An event beyond [`sse::FRAME_BYTES_MAX`].
+    /// An event or a message beyond the maximum of its framing.
     #[error("an event of the stream is too long")]
     FrameTooLong,
     /// JSON nested beyond [`keyward_wire::json::DEPTH_MAX`].
     #[error("the body nests too deep")]
     TooDeep,
+    /// A message in a binary framing that is malformed, cut off, compressed, or whose checksum is wrong.
+    #[error("a message of the stream cannot be read")]
+    Malformed,
     /// More than [`CHANNELS_MAX`] texts streamed at once.
     #[error("the stream has too many channels")]
     TooManyChannels,
@@ -101,6 +106,7 @@ impl BodyFormat {
         }
         match kind.as_str() {
             "text/event-stream" => Self::EventStream(dialect),
+            "application/vnd.amazon.eventstream" => Self::AwsEventStream,
             "application/x-ndjson"
             | "application/ndjson"
             | "application/jsonl"
@@ -125,6 +131,7 @@ enum Walker {
     Text(Box<Strand>),
     Lines(Box<Lines>),
     Events(Box<Events>),
+    Aws(Box<AwsEvents>),
     Refused,
 }
 
@@ -152,6 +159,7 @@ impl BodyMasker {
             BodyFormat::Json => Walker::Text(Box::new(Strand::new(&profile, 0, Start::Json))),
             BodyFormat::Ndjson => Walker::Lines(Box::new(Lines::new(profile))),
             BodyFormat::EventStream(dialect) => Walker::Events(Box::new(Events::new(profile, dialect))),
+            BodyFormat::AwsEventStream => Walker::Aws(Box::new(AwsEvents::new(profile))),
             BodyFormat::Unreadable => Walker::Refused,
         };
         Self { walker, format, head: Vec::new(), position: 0, failed: None }
@@ -170,6 +178,7 @@ impl BodyMasker {
             }
             Walker::Lines(lines) => lines.push(input, out),
             Walker::Events(events) => events.push(input, out),
+            Walker::Aws(events) => events.push(input, out),
             Walker::Refused => Err(MaskError::Charset),
         };
         self.position += input.len() as u64;
@@ -190,6 +199,7 @@ impl BodyMasker {
                 deep(strand)
             }
             Walker::Events(events) => events.finish(out),
+            Walker::Aws(events) => events.finish(out),
             Walker::Refused => Err(MaskError::Charset),
         };
         self.note(result)
@@ -204,6 +214,7 @@ impl BodyMasker {
             Walker::Text(strand) => std::mem::take(&mut strand.findings),
             Walker::Lines(lines) => std::mem::take(&mut lines.findings),
             Walker::Events(events) => std::mem::take(&mut events.findings),
+            Walker::Aws(events) => std::mem::take(&mut events.findings),
             Walker::Refused => Vec::new(),
         }
     }
@@ -221,7 +232,8 @@ impl BodyMasker {
         }
         self.head.extend_from_slice(input.get(..missing).unwrap_or_default());
         let mark = matches!(self.head.as_slice(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 0, 0xfe, 0xff]);
-        let wide = self.format != BodyFormat::Text && self.head.contains(&0);
+        let binary = matches!(self.format, BodyFormat::Text | BodyFormat::AwsEventStream);
+        let wide = !binary && self.head.contains(&0);
         self.note(if mark || wide { Err(MaskError::Charset) } else { Ok(()) })
     }
 }

@@ -28,6 +28,8 @@ pub(super) enum Delta {
     /// `contentBlockDelta.delta.…`; the number is an index into [`CONVERSE_KEYS`]. Where the event's name stands
     /// outside its data, the path begins with `delta`.
     Converse(u8),
+    /// `serverContent.…`: Gemini over a socket; the number is an index into [`LIVE_KEYS`].
+    Live(u8),
     /// A text beside a member that marks the shape; the number is an index into [`MARKED_KEYS`].
     Marked(u8),
     /// The whole data of an event that is not JSON.
@@ -53,6 +55,9 @@ pub(super) const COHERE_TOOL: u8 = 3;
 
 /// The paths below a Bedrock Converse `delta` whose strings are channels.
 const CONVERSE_KEYS: [&[&[u8]]; 3] = [&[b"text"], &[b"toolUse", b"input"], &[b"reasoningContent", b"text"]];
+
+/// The paths below `serverContent` whose strings are channels, beside `modelTurn.parts[i].text`, which comes first.
+const LIVE_KEYS: [&[&[u8]]; 2] = [&[b"outputTranscription", b"text"], &[b"inputTranscription", b"text"]];
 
 /// A member at the root by which a shape is known: without it the same string may stand in any record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,6 +165,11 @@ pub(super) fn delta(path: &Path) -> Option<(Delta, u64, u64)> {
             path.index(1)?;
             return (path.key(2) == Some(b"text")).then(|| (Delta::Marked(MARKED_OUTPUTS), index(1), 0));
         }
+        b"serverContent" if path.key(1) == Some(b"modelTurn") => {
+            let text = path.key(2) == Some(b"parts") && path.key(4) == Some(b"text") && path.depth() == 5;
+            return text.then_some((Delta::Live(0), 0, 0));
+        }
+        b"serverContent" => Delta::Live(1 + listed(path, 1, LIVE_KEYS.iter().copied())?),
         _ => Delta::Marked(listed(path, 0, MARKED_KEYS.iter().map(|(keys, _)| *keys))?),
     };
     Some((found, 0, 0))

@@ -193,7 +193,8 @@ fn fuzz_bodies_hold_on_a_small_corpus() {
     ] {
         fuzz::json(input);
         fuzz::sse(input);
-        fuzz::ndjson(input);
+        fuzz::aws_event(input);
+        fuzz::websocket(input);
     }
 }
 
@@ -210,7 +211,8 @@ proptest! {
     ) {
         fuzz::json(&data);
         fuzz::sse(&data);
-        fuzz::ndjson(&data);
+        fuzz::aws_event(&data);
+        fuzz::websocket(&data);
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub(super) struct RestOfText {
     /// The name that stood outside the last document of the text.
     pub(super) name: Vec<u8>,
     pub(super) data: Vec<u8>,
+    /// Not JSON, but text of [`Documents::go_on`].
+    pub(super) plain: bool,
 }
 
 /// See the module's page.
@@ -170,6 +172,30 @@ impl Documents {
         let ends = Ends::of(event, data, kind);
         self.learn(event, ends, data, name.text);
         Ok(Some(ends))
+    }
+
+    /// A whole document: JSON, or else text that goes on from document to document.
+    pub(super) fn document(&mut self, data: &[u8], name: Name<'_>) -> Result<(), MaskError> {
+        if self.json_document(data, name)? {
+            return Ok(());
+        }
+        if matches!(data.trim_ascii_start().first(), Some(b'{' | b'[')) {
+            self.text(data);
+        } else {
+            self.go_on(data, name)?;
+        }
+        self.close(Ends::None, data, name);
+        Ok(())
+    }
+
+    /// A whole document, if it is JSON; else nothing was done.
+    pub(super) fn json_document(&mut self, data: &[u8], name: Name<'_>) -> Result<bool, MaskError> {
+        if self.repeat(data, name)? {
+            return Ok(true);
+        }
+        let Some(ends) = self.json(data, name)? else { return Ok(false) };
+        self.close(ends, data, name);
+        Ok(true)
     }
 
     /// A document that is no JSON, and goes on where the last one of its name ended.
@@ -301,7 +327,8 @@ impl Documents {
                 None => {
                     let Some(shape) = channel.shape else { continue };
                     let data = [&shape.before, &self.scratch, &shape.after].map(Vec::as_slice).concat();
-                    self.rests.push(RestOfText { name: shape.name, data });
+                    let plain = channel.key.delta == Delta::Plain;
+                    self.rests.push(RestOfText { name: shape.name, data, plain });
                 }
             }
         }

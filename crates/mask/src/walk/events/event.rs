@@ -233,6 +233,9 @@ impl Event {
                 self.root.block = Some(number(raw));
                 self.root.block_stops = true;
             }
+            (Some(b"serverContent"), 2) => {
+                self.finished |= matches!(key, b"turnComplete" | b"interrupted") && raw == b"true";
+            }
             (Some(b"messageStop"), 2) => self.finished |= key == b"stopReason",
             (Some(b"response"), 2) if key == b"id" => self.root.response = Some(value),
             _ => {}

@@ -18,8 +18,9 @@
 //! channel beyond [`CHANNELS_MAX`] ends the body (*fails closed*).
 //!
 //! In suggested reading order: `documents` (what happens to one event's data), `event` and `channel` (what it holds, whose
-//! text it continues), `shape`, then the framings `sse` and `lines`.
+//! text it continues), `shape`, then the framings `sse`, `lines`, `aws`, `websocket`.
 
+mod aws;
 mod channel;
 mod documents;
 mod edits;
@@ -29,8 +30,11 @@ mod recent;
 mod shape;
 mod sse;
 mod template;
+mod websocket;
 
+pub(super) use aws::AwsEvents;
 pub use channel::CHANNELS_MAX;
 pub use lines::LINE_BYTES_MAX;
 pub(super) use lines::Lines;
 pub(super) use sse::Events;
+pub use websocket::WebSocketMasker;

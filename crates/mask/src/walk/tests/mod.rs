@@ -1,7 +1,9 @@
+mod aws;
 mod dialects;
 mod events;
 mod json;
 mod laws;
+mod sockets;
 
 use std::sync::Arc;
 
