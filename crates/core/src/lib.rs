@@ -8,6 +8,7 @@ mod time;
 
 pub mod connection;
 pub mod digest;
+pub mod field;
 pub mod finding;
 pub mod operation;
 pub mod policy;
@@ -17,6 +18,7 @@ pub mod verdict;
 
 pub use connection::{Connection, ConnectionKind, Upstream};
 pub use digest::RequestDigest;
+pub use field::{Field, FieldRule, JsonPath};
 pub use finding::{Confidence, Finding, Place};
 pub use id::{ApprovalId, ParseIdError, RequestId, SessionId};
 pub use operation::{Operation, OperationClass, Resource};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Principal;
+use crate::{FieldRule, JsonPath, Principal};
 
 /// The answer, ordered: when several rules match, the greatest wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -90,6 +90,42 @@ pub enum Style {
     Redact,
     /// The same value gets the same placeholder within a session.
     Token,
+    /// The same value gets the same placeholder under the deployment's key, in every session.
+    Hash,
+    /// Nothing stands in its place.
+    Drop,
+    /// The placeholder ends with the value's last four characters, where enough of it stays secret.
+    #[serde(rename = "keep-last-4")]
+    KeepLast4,
+    /// A card, an identifier or a phone number becomes another one of the same form, under the deployment's key.
+    FormatPreserving,
+}
+
+impl Style {
+    /// Every style, by the word of policies and of the command line.
+    pub const ALL: [(&'static str, Self); 6] = [
+        ("redact", Self::Redact),
+        ("token", Self::Token),
+        ("hash", Self::Hash),
+        ("drop", Self::Drop),
+        ("keep-last-4", Self::KeepLast4),
+        ("format-preserving", Self::FormatPreserving),
+    ];
+
+    /// The style that holds where two are asked for: the one that shows less of the value; among those that show nothing
+    /// of it, one that was asked for rather than the default.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        let rank = |style: Self| match style {
+            Self::Drop => 0,
+            Self::Hash => 1,
+            Self::Token => 2,
+            Self::Redact => 3,
+            Self::FormatPreserving => 4,
+            Self::KeepLast4 => 5,
+        };
+        if rank(other) < rank(self) { other } else { self }
+    }
 }
 
 /// One `mask` obligation. The injected credential is masked whether or not there is one.
@@ -97,12 +133,18 @@ pub enum Style {
 pub struct MaskRule {
     /// The rule that asks for it.
     pub rule: Arc<str>,
-    /// Detector groups or ids: `credentials`, `pii`, `aws-access-key-id`, ….
+    /// Detector groups or ids: `credentials`, `pii`, `aws_access_key_id`, …; may be empty where there are `fields`.
     pub detect: Vec<Arc<str>>,
     /// Where to look: `response`, `stream`, `headers`, `errors`; never empty.
     pub places: Vec<crate::finding::Place>,
     /// What a value becomes.
     pub style: Style,
+    /// Places that are masked whatever they hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldRule>,
+    /// Places in JSON that no detector looks at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<JsonPath>,
 }
 
 /// The whole answer of policy for one operation.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::HeaderName;
 use keyward_core::Connection;
 use keyward_core::policy::PolicySet;
+use keyward_mask::Detectors;
 use keyward_secrets::SecretRef;
 
 use crate::identify::IssuerSettings;
@@ -20,6 +21,8 @@ pub struct Settings {
     pub connections: Vec<ConnectionSettings>,
     /// What is allowed.
     pub policy: Arc<PolicySet>,
+    /// What its `mask` rules choose from.
+    pub detectors: Arc<Detectors>,
     /// Base of the links in refusals, without a slash at the end.
     pub public_url: String,
     /// How calls wait for a human.

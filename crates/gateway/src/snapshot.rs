@@ -81,7 +81,8 @@ impl Gateway {
                 connection: connection.connection.name.to_string(),
                 source,
             })?;
-            targets.push(Target { settings: connection, pools, profiles: Profiles::default() });
+            let profiles = Profiles::new(Arc::clone(&settings.detectors), shared.placeholder_key);
+            targets.push(Target { settings: connection, pools, profiles });
         }
         Ok(Self {
             routes: Routes::new(targets),
@@ -118,6 +119,8 @@ pub struct Shared {
     pub fetch: FetchClient,
     /// Exchanges under way.
     pub running: Running,
+    /// What placeholders that are the same in every session are derived with.
+    pub placeholder_key: [u8; 32],
     /// What is in force now, whatever configuration an exchange began with.
     pub in_force: ArcSwap<InForce>,
 }

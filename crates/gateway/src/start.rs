@@ -129,6 +129,7 @@ impl Shared {
             anonymous: Anonymous::default(),
             fetch: FetchClient::new(None).map_err(StartError::Fetch)?,
             running: Running::default(),
+            placeholder_key: state.master_key.placeholder_key(),
             in_force: ArcSwap::from_pointee(InForce::default()),
         }))
     }

@@ -6,11 +6,14 @@
 //!
 //! In suggested reading order:
 
+mod fields;
 mod lane;
 mod literal;
 mod matches;
 mod profile;
 mod runs;
+mod style;
+mod surrogate;
 mod text;
 mod words;
 
@@ -18,8 +21,13 @@ pub mod detector;
 pub mod known;
 pub mod walk;
 
-pub use detector::{Detector, Detectors, PackError};
+pub use detector::{Detector, Detectors, Explanation, PackError, check_pack, explain, shipped_packs};
 pub use keyward_core::{Confidence, Finding, Style};
 pub use known::{KnownSet, KnownValue, KnownValueError};
-pub use profile::{KNOWN_VALUES_MAX, Profile, ProfileBuilder, ProfileError};
-pub use text::{CONTEXT_BYTES_MAX, Decisions, HOLD_BYTES_MAX, Masked, TextMasker, mask_bytes, mask_field};
+pub use profile::{FieldIndex, KNOWN_VALUES_MAX, PROFILE_FIELDS_MAX, Profile, ProfileBuilder, ProfileError};
+pub use style::KEEP_CHARS_MIN;
+pub use surrogate::SURROGATE_BYTES_MAX;
+pub use text::{
+    CONTEXT_BYTES_MAX, Decisions, HOLD_BYTES_MAX, Masked, TextMasker, mask_bytes, mask_field,
+    mask_whole_field,
+};

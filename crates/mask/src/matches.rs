@@ -9,7 +9,8 @@ use regex_automata::util::primitives::StateID;
 
 use crate::detector::ByteSet;
 use crate::lane::Rest;
-use crate::profile::{Owner, Profile, TOKEN_BYTES_MAX};
+use crate::profile::{Owner, Profile};
+use crate::style::{shows, wanted};
 use crate::text::Decisions;
 
 /// What a run of a token is made of.
@@ -20,6 +21,9 @@ pub(crate) static RUN_BYTES: LazyLock<Arc<ByteSet>> = LazyLock::new(|| {
     }
     Arc::new(set)
 });
+
+/// Every byte: what a field is made of.
+pub(crate) static ANY_BYTES: LazyLock<Arc<ByteSet>> = LazyLock::new(|| Arc::new([true; 256]));
 
 /// Above this many matches at once, those that can never show are looked for.
 const MATCHES_TIDY: usize = 8;
@@ -38,6 +42,8 @@ pub(crate) struct Match {
     began_at: u64,
     /// It masks a byte that nothing before it masked.
     counts: bool,
+    /// A known value lies in it.
+    has_known: bool,
 }
 
 /// How a match may still become longer.
@@ -52,7 +58,17 @@ pub(crate) enum Growth {
 
 impl Match {
     pub(crate) const fn new(owner: Owner, start: usize, end: usize, growth: Option<Growth>) -> Self {
-        Self { owner, start, end, made_end: end, growth, begun: false, began_at: 0, counts: false }
+        Self {
+            owner,
+            start,
+            end,
+            made_end: end,
+            growth,
+            begun: false,
+            began_at: 0,
+            counts: false,
+            has_known: false,
+        }
     }
 
     fn key(&self) -> (bool, usize, Owner, Reverse<usize>) {
@@ -101,6 +117,10 @@ impl Match {
         }
     }
 
+    const fn overlaps(&self, other: &Self) -> bool {
+        self.start < other.end && other.start < self.end
+    }
+
     fn grows_alike(&self, other: &Self) -> bool {
         self.end == other.end
             && match (&self.growth, &other.growth) {
@@ -128,9 +148,23 @@ pub(crate) struct Matches {
     floor: usize,
 }
 
+/// What else claims bytes of a match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Other {
+    None,
+    /// Something that may yet go on behind its end.
+    Open,
+    /// A known value, or something that goes on behind its end.
+    Claims,
+}
+
 impl Matches {
     /// Matches come in any order, but never before what is decided.
     pub(crate) fn insert(&mut self, mut new: Match) {
+        if self.floor > 0 && new.end <= self.floor {
+            // It lies in the context: it is no part of the text, and must not grow into it.
+            return;
+        }
         new.start = new.start.max(self.floor);
         debug_assert!(new.start >= self.kept, "a match in what has left");
         new.start = new.start.max(self.kept);
@@ -158,6 +192,9 @@ impl Matches {
         for one in self.list.drain(..) {
             let hidden = one.growth.is_none() && one.end <= reach && !one.begun;
             let twin = !one.begun && kept.iter().any(|k| k.grows_alike(&one));
+            if hidden && matches!(one.owner, Owner::Known(_)) {
+                kept.iter_mut().filter(|k| k.overlaps(&one)).for_each(|k| k.has_known = true);
+            }
             if !hidden && !twin {
                 reach = reach.max(one.end);
                 kept.push(one);
@@ -181,10 +218,14 @@ impl Matches {
         out: &mut impl Decisions,
     ) {
         let mut done = 0;
-        for one in &mut self.list {
+        for n in 0..self.list.len() {
+            let other = self.others(profile, n);
+            let Some(one) = self.list.get_mut(n) else { break };
             if !one.begun {
-                let wanted = if profile.makes_tokens() { TOKEN_BYTES_MAX } else { 1 };
-                let waits = one.growth.is_some() && one.end - one.start < wanted;
+                let style = profile.style(one.owner);
+                let part = one.end - one.start < wanted(style);
+                let waits = part
+                    && (one.growth.is_some() || shows(style) && (one.end > frontier || other == Other::Open));
                 if one.start >= frontier || waits {
                     frontier = frontier.min(one.start);
                     break;
@@ -197,7 +238,11 @@ impl Matches {
                         self.kept = one.start;
                     }
                     let secret = text.get(one.start..one.end).unwrap_or_default();
-                    out.replace(one.end - one.start, &profile.placeholder(one.owner, secret));
+                    let placeholder = match other {
+                        Other::Claims => profile.redacted(one.owner).into(),
+                        _ => profile.placeholder(one.owner, secret),
+                    };
+                    out.replace(one.end - one.start, &placeholder);
                     one.counts = true;
                     (self.decided, self.covered) = (one.end, one.end);
                 }
@@ -224,6 +269,26 @@ impl Matches {
         if frontier > self.decided {
             out.keep(frontier - self.decided);
             (self.decided, self.kept) = (frontier, frontier);
+        }
+    }
+
+    /// What else claims bytes of a match whose style would let something of them show.
+    fn others(&self, profile: &Profile, n: usize) -> Other {
+        let Some(one) = self.list.get(n).filter(|one| !one.begun && shows(profile.style(one.owner))) else {
+            return Other::None;
+        };
+        let overlapping = self.list.iter().enumerate().filter(|(at, other)| *at != n && one.overlaps(other));
+        let mut open = false;
+        for (_, other) in overlapping {
+            if other.end > one.end || matches!(other.owner, Owner::Known(_)) {
+                return Other::Claims;
+            }
+            open |= other.growth.is_some();
+        }
+        match (one.has_known, open) {
+            (true, _) => Other::Claims,
+            (false, true) => Other::Open,
+            (false, false) => Other::None,
         }
     }
 

@@ -18,8 +18,8 @@ use crate::detector::{Kind, LOOK_BACK_BYTES};
 use crate::known::KnownHit;
 use crate::lane::{Lane, Rest};
 use crate::literal::{LANES, LiteralHit};
-use crate::matches::{Growth, Match, Matches};
-use crate::profile::{Owner, Profile};
+use crate::matches::{ANY_BYTES, Growth, Match, Matches};
+use crate::profile::{FieldIndex, Owner, Profile};
 use crate::runs::Runs;
 use crate::words::Words;
 
@@ -109,6 +109,16 @@ impl TextMasker {
     /// would be chance. Only between two texts; ignored when something is undecided.
     pub(crate) fn known_only(&mut self) {
         self.known_only |= self.text.is_empty();
+    }
+
+    /// Masks the whole text that follows, whatever it is: it is a field's. Only between two texts; ignored when something
+    /// is undecided.
+    pub fn field(&mut self, field: FieldIndex) {
+        if self.text.is_empty() {
+            self.known_only = true;
+            let growth = Growth::Run(Arc::clone(&ANY_BYTES));
+            self.matches.insert(Match::new(Owner::Field(field.0), 0, 0, Some(growth)));
+        }
     }
 
     /// Takes the next bytes and decides as much as can be decided.
@@ -250,6 +260,17 @@ pub struct Masked {
 /// Masks a whole text, for example a header's value.
 pub fn mask_bytes(profile: &Arc<Profile>, input: &[u8]) -> Masked {
     mask_field(profile, b"", input)
+}
+
+/// Masks a field's value.
+pub fn mask_whole_field(profile: &Arc<Profile>, field: FieldIndex, input: &[u8]) -> Masked {
+    let empty = Masked { bytes: Vec::new(), findings: Vec::new() };
+    let mut writer = Writer { input, at: 0, masked: empty };
+    let mut engine = TextMasker::new(Arc::clone(profile));
+    engine.field(field);
+    engine.push(input, &mut writer);
+    engine.boundary(&mut writer);
+    writer.masked
 }
 
 /// Masks a whole text that stands behind a name, for example a header's value behind `authorization: `.

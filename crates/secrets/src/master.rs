@@ -199,6 +199,12 @@ impl MasterKey {
             .map_err(|_| MasterKeyError::Wrong { path: db.path().into() })
     }
 
+    /// What placeholders that are the same in every session are derived with.
+    pub fn placeholder_key(&self) -> [u8; 32] {
+        let tag = hmac::sign(&self.fingerprints, b"keyward/v1/mask-placeholders");
+        tag.as_ref().first_chunk().copied().unwrap_or_default()
+    }
+
     pub(crate) fn fingerprinter(&self) -> Fingerprinter {
         Fingerprinter(self.fingerprints.clone())
     }

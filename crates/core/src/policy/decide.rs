@@ -33,13 +33,8 @@ pub(super) fn decide(rules: &[Rule], facts: &Facts<'_>) -> Decision {
                 approval = Some(approval.map_or_else(|| asked.clone(), |known| known.and(asked)));
                 Verdict::Approve
             }
-            Effect::Mask { detect, places, style } => {
-                decision.mask.push(MaskRule {
-                    rule: Arc::clone(&rule.id),
-                    detect: detect.clone(),
-                    places: places.clone(),
-                    style: *style,
-                });
+            Effect::Mask(what) => {
+                decision.mask.push(MaskRule { rule: Arc::clone(&rule.id), ..what.clone() });
                 continue;
             }
         };

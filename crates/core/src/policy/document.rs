@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_saphyr::Location;
 
 use super::cases::{self, Case};
+use super::obligation;
 use super::yaml::{At, Map, Node, Report, documents};
-use crate::finding::Place;
-use crate::{ApprovalRule, Style};
+use crate::{ApprovalRule, MaskRule};
 
 /// Most rules of one set.
 pub const RULES_MAX: usize = 2000;
@@ -27,7 +27,8 @@ pub(super) enum Effect {
     Allow,
     Block,
     Approve(ApprovalRule),
-    Mask { detect: Vec<Arc<str>>, places: Vec<Place>, style: Style },
+    /// The obligation; its `rule` is filled in when it is decided.
+    Mask(MaskRule),
 }
 
 /// A rule whose condition is still text.
@@ -51,7 +52,6 @@ pub(super) struct Document {
 
 const RULE_KEYS: &[&str] =
     &["id", "effect", "mode", "when", "reason", "message", "description", "approval", "mask"];
-const DETECT_HELP: &str = "the names stand in the `group` and `id` of the packs in `detectors/`";
 
 /// Reads every document of a source.
 pub(super) fn read(report: &mut Report<'_>, text: &str, known_detector: &dyn Fn(&str) -> bool) -> Document {
@@ -191,7 +191,7 @@ fn read_effect(
         }
         EffectWord::Mask => {
             let mask = map.need(report, "mask", "a rule with `effect: mask`")?;
-            read_mask(report, mask, known_detector)
+            obligation::read(report, mask, known_detector).map(Effect::Mask)
         }
     }
 }
@@ -264,43 +264,4 @@ fn duration(text: &str) -> Option<Duration> {
         return None;
     }
     number.parse::<u64>().ok()?.checked_mul(seconds).map(Duration::from_secs)
-}
-
-fn read_mask(report: &mut Report<'_>, node: &At, known_detector: &dyn Fn(&str) -> bool) -> Option<Effect> {
-    let map = report.map(node, "mask", &["detect", "where", "style"])?;
-    let detect = map.need(report, "detect", "mask")?;
-    let names = report.texts(detect, "detect");
-    if names.is_empty() {
-        report.at(detect.referenced, "the rule masks nothing: `detect` is empty", None);
-    }
-    for (name, at) in &names {
-        if !known_detector(name) {
-            let message = format!("there is no detector and no group of detectors `{name}`");
-            report.at(*at, message, Some(DETECT_HELP.to_owned()));
-        }
-    }
-    let places_node = map.need(report, "where", "mask")?;
-    let words = [
-        ("response", Some(Place::Response)),
-        ("stream", Some(Place::Stream)),
-        ("headers", Some(Place::Headers)),
-        ("errors", Some(Place::Errors)),
-        ("request", None),
-    ];
-    let mut places = Vec::new();
-    for item in report.list(places_node, "where") {
-        match report.word(item, "where", &words) {
-            Some(Some(place)) if !places.contains(&place) => places.push(place),
-            Some(None) => report.at(item.referenced, "requests cannot be masked yet", None),
-            _ => {}
-        }
-    }
-    if places.is_empty() {
-        report.at(places_node.referenced, "the rule masks nowhere: `where` names no place", None);
-    }
-    let style = map.get("style").map_or(Some(Style::Redact), |style| {
-        report.word(style, "style", &[("redact", Style::Redact), ("token", Style::Token)])
-    });
-    let detect = names.iter().map(|(name, _)| Arc::from(*name)).collect();
-    Some(Effect::Mask { detect, places, style: style? })
 }

@@ -20,6 +20,7 @@ mod document;
 mod eval;
 mod expr;
 mod load;
+mod obligation;
 mod schema;
 #[cfg(test)]
 mod tests;

@@ -205,6 +205,8 @@ impl Session {
             detect: vec!["credentials".into()],
             places: vec![Place::Request],
             style: keyward_core::Style::Redact,
+            fields: Vec::new(),
+            except: Vec::new(),
         };
         self.target.profiles.at(Place::Request, &[rule], lease, self.id.bits())
     }

@@ -17,7 +17,7 @@ use http::{Method, Response, StatusCode};
 use keyward_core::{ConnectionKind, Finding, Place};
 use keyward_journal::record::End;
 use keyward_mask::walk::{BodyFormat, BodyMasker, Dialect};
-use keyward_mask::{Profile, mask_bytes, mask_field};
+use keyward_mask::{Profile, mask_bytes, mask_field, mask_whole_field};
 use keyward_secrets::Lease;
 
 pub use profiles::Profiles;
@@ -232,6 +232,7 @@ pub(crate) fn mask_headers(
     profile: &Arc<Profile>,
     headers: &mut HeaderMap,
 ) -> Result<Vec<Finding>, HeaderMaskError> {
+    let mut findings = mask_header_fields(profile, headers)?;
     // One pass over all of them together: most answers hold nothing, and one pass costs less than twenty.
     let mut all = Vec::with_capacity(1024);
     for (name, value) in headers.iter() {
@@ -241,9 +242,8 @@ pub(crate) fn mask_headers(
         all.push(b'\n');
     }
     if mask_bytes(profile, &all).findings.is_empty() {
-        return Ok(Vec::new());
+        return Ok(findings);
     }
-    let mut findings = Vec::new();
     let mut secret_names = Vec::new();
     for name in headers.keys() {
         let masked = mask_bytes(profile, name.as_str().as_bytes());
@@ -261,6 +261,28 @@ pub(crate) fn mask_headers(
             *value = HeaderValue::from_bytes(&masked.bytes).map_err(|_| HeaderMaskError)?;
             findings.extend(masked.findings);
         }
+    }
+    Ok(findings)
+}
+
+/// Masks the headers that a rule names, whatever they hold; one of which nothing is left goes.
+fn mask_header_fields(
+    profile: &Arc<Profile>,
+    headers: &mut HeaderMap,
+) -> Result<Vec<Finding>, HeaderMaskError> {
+    let mut findings = Vec::new();
+    let mut gone = Vec::new();
+    for (name, value) in headers.iter_mut() {
+        let Some(field) = profile.header_field(name.as_str()) else { continue };
+        let masked = mask_whole_field(profile, field, value.as_bytes());
+        if masked.bytes.is_empty() {
+            gone.push(name.clone());
+        }
+        *value = HeaderValue::from_bytes(&masked.bytes).map_err(|_| HeaderMaskError)?;
+        findings.extend(masked.findings);
+    }
+    for name in gone {
+        headers.remove(name);
     }
     Ok(findings)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use keyward_core::{MaskRule, Place, Style};
+use keyward_core::{FieldRule, JsonPath, MaskRule, Place, Style};
 use keyward_mask::{Detectors, KnownValue, Profile};
 use keyward_secrets::{Lease, SecretRef};
 
@@ -15,16 +15,50 @@ const PROFILES_MAX: usize = 256;
 const KNOWN_VERSIONS_MAX: usize = 3;
 
 /// What one mask is made from.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Default, Clone, PartialEq, Eq, Hash)]
 struct Key {
-    detect: Vec<Arc<str>>,
-    style: Style,
+    detect: Vec<(Arc<str>, Style)>,
+    fields: Vec<FieldRule>,
+    except: Vec<JsonPath>,
+    /// Set where a style is the session's own.
     session: Option<u128>,
 }
 
+impl Key {
+    fn of(place: Place, rules: &[MaskRule], session: u128) -> Self {
+        let mut key = Self::default();
+        for rule in rules.iter().filter(|rule| rule.places.contains(&place)) {
+            for name in &rule.detect {
+                match key.detect.iter_mut().find(|(known, _)| known == name) {
+                    Some((_, style)) => *style = style.or(rule.style),
+                    None => key.detect.push((Arc::clone(name), rule.style)),
+                }
+            }
+            key.fields.extend(rule.fields.iter().cloned());
+            key.except.extend(rule.except.iter().cloned());
+        }
+        let styles = key.detect.iter().map(|(_, style)| style).chain(key.fields.iter().map(|f| &f.style));
+        if styles.clone().any(|style| *style == Style::Token) {
+            key.session = Some(session);
+        }
+        key
+    }
+
+    /// The style of known values: what is asked for anything, where that shows nothing of them.
+    fn known_style(&self) -> Style {
+        let hides = |style: &Style| matches!(style, Style::Token | Style::Hash | Style::Drop);
+        self.detect.iter().map(|(_, style)| *style).filter(hides).fold(Style::Redact, Style::or)
+    }
+
+    fn masks_nothing(&self) -> bool {
+        self.detect.is_empty() && self.fields.is_empty()
+    }
+}
+
 /// The masks of one connection.
-#[derive(Default)]
 pub struct Profiles {
+    detectors: Arc<Detectors>,
+    placeholder_key: [u8; 32],
     compiled: RwLock<Compiled>,
 }
 
@@ -36,6 +70,11 @@ struct Compiled {
 }
 
 impl Profiles {
+    /// None yet. `placeholder_key` is what hashes and surrogates are derived with.
+    pub fn new(detectors: Arc<Detectors>, placeholder_key: [u8; 32]) -> Self {
+        Self { detectors, placeholder_key, compiled: RwLock::default() }
+    }
+
     /// The mask for one place of an exchange, or none when nothing is to be masked there. `lease` is always masked,
     /// whatever the rules say.
     pub fn at(
@@ -45,19 +84,8 @@ impl Profiles {
         lease: Option<&Arc<Lease>>,
         session: u128,
     ) -> Result<Option<Arc<Profile>>, Refusal> {
-        let mut key = Key { detect: Vec::new(), style: Style::Redact, session: None };
-        for rule in rules.iter().filter(|rule| rule.places.contains(&place)) {
-            for name in &rule.detect {
-                if !key.detect.contains(name) {
-                    key.detect.push(Arc::clone(name));
-                }
-            }
-            if rule.style != Style::Redact {
-                key.style = rule.style;
-                key.session = Some(session);
-            }
-        }
-        if lease.is_none() && key.detect.is_empty() {
+        let key = Key::of(place, rules, session);
+        if lease.is_none() && key.masks_nothing() {
             return Ok(None);
         }
         {
@@ -91,13 +119,14 @@ impl Profiles {
         for lease in &compiled.known {
             values.push(known_value(lease)?);
         }
-        let mut builder = Profile::builder().known(values).style(key.style);
-        if !key.detect.is_empty() {
-            builder = builder.detectors(Detectors::builtin(), &key.detect);
-        }
-        if key.style == Style::Token {
-            builder = builder.session_key(session_key(key.session));
-        }
+        let builder = Profile::builder()
+            .known(values)
+            .style(key.known_style())
+            .styled(Arc::clone(&self.detectors), &key.detect)
+            .fields(key.fields.iter().cloned())
+            .except(key.except.iter().cloned())
+            .deployment_key(self.placeholder_key)
+            .session_key(session_key(key.session));
         let profile = builder.build().map_err(|error| {
             Refusal::new(RefusalKind::Internal, "The mask of this connection cannot be built.").because(error)
         })?;

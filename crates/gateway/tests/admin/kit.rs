@@ -325,6 +325,7 @@ fn settings(issuer: &str, url: &str) -> Settings {
             request_body_bytes_max: 1 << 20,
         }],
         policy: Arc::new(policy),
+        detectors: keyward_mask::Detectors::builtin(),
         public_url: url.to_owned(),
         holding: Holding::default(),
         limits: Limits::default(),

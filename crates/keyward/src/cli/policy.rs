@@ -1,9 +1,11 @@
 //! `keyward policy`: check and test policy documents, without a gateway.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Subcommand;
 use keyward_core::policy::{BASE_NAME, PolicySet};
+use keyward_mask::Detectors;
 use serde::Serialize;
 
 use super::Session;
@@ -120,8 +122,17 @@ fn documents(files: &[String], session: &Session) -> Result<Vec<Document>, Failu
         .collect()
 }
 
+/// What `mask` rules may name: the shipped detectors, and those of the configuration where one was named.
+fn detectors(session: &Session) -> Result<Arc<Detectors>, Failure> {
+    match &session.config {
+        Some(_) => Ok(session.load_config()?.detectors),
+        None => Ok(Detectors::builtin()),
+    }
+}
+
 fn compiled(documents: &[Document], session: &Session) -> Result<PolicySet, Failure> {
-    compile(documents).map_err(|problems| {
+    let detectors = detectors(session)?;
+    compile(documents, &detectors).map_err(|problems| {
         if session.output.is_table() {
             session.output.say(&render(&problems, session.output.color()));
         } else if let Err(failure) =

@@ -40,6 +40,9 @@ pub struct Config {
     pub connections: Vec<ConnectionSettings>,
     /// Policy documents: `builtin:base`, or files relative to this one; at least one.
     pub policies: Vec<String>,
+    /// Packs of detectors of one's own, beside the shipped ones: files relative to this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub detectors: Vec<String>,
     /// Who may use the admin API, beyond what everybody may do with their own sessions and approvals.
     #[serde(default)]
     pub roles: Roles,

@@ -2,13 +2,15 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use keyward_mask::Detectors;
 use serde_json::Value;
 
 use super::document::Config;
 use super::problem::{Problem, Report};
 use super::tree::{self, Places};
-use super::{check, inline, policies, shape};
+use super::{check, inline, packs, policies, shape};
 
 /// Longest configuration file.
 pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
@@ -20,6 +22,10 @@ pub struct Loaded {
     pub config: Config,
     /// The policy documents that it names, read.
     pub policies: Vec<policies::Document>,
+    /// The packs of detectors that it names, read.
+    pub packs: Vec<packs::Pack>,
+    /// Those and the shipped ones.
+    pub detectors: Arc<Detectors>,
     /// The file as it was named.
     pub file: String,
     /// Where each value stands in it.
@@ -59,14 +65,15 @@ pub fn parse(name: &str, text: &str, base: &Path) -> Result<Loaded, Vec<Problem>
     shape::check(&root, &mut report);
     check::check(&root, &places, &mut report);
     inline::check(&root, &mut report);
-    let documents = policies::read_all(&root, &places, base, &mut report);
+    let (packs, detectors) = packs::read_all(&root, &places, base, &mut report);
+    let documents = policies::read_all(&root, &places, base, &detectors, &mut report);
     if !report.is_empty() {
         return Err(report.finish());
     }
     match serde_json::from_value::<Config>(root.to_json()) {
         Ok(mut config) => {
             make_absolute(&mut config, base);
-            Ok(Loaded { config, policies: documents, file: name.to_owned(), places })
+            Ok(Loaded { config, policies: documents, packs, detectors, file: name.to_owned(), places })
         }
         // The schema said it fits: a difference between schema and type. Serde's words may quote a value.
         Err(_) => Err(vec![Problem::whole(
@@ -173,6 +180,7 @@ mod tests {
             (with("[builtin:base]", "[]"), vec!["no policy", "refused"]),
             (with("[builtin:base]", "[builtin:bose]"), vec!["did you mean `builtin:base`"]),
             (with("[builtin:base]", "[own.yaml]"), vec!["/base/own.yaml", "does not exist"]),
+            (and("detectors: [packs/own.yaml]"), vec!["11:", "/base/packs/own.yaml", "does not exist"]),
             (
                 and("listen: {data: {address: '0.0.0.0:8700'}}"),
                 vec!["plain HTTP outside loopback", "insecure_plaintext: true"],

@@ -9,6 +9,7 @@ pub mod load;
 pub mod check;
 pub mod inline;
 pub mod origin;
+pub mod packs;
 pub mod policies;
 pub mod problem;
 pub mod reference;

@@ -25,7 +25,13 @@ pub struct Document {
 }
 
 /// Reads every document under `policies`, relative to `base`, and compiles them together.
-pub fn read_all(root: &Node, places: &Places, base: &Path, report: &mut Report<'_>) -> Vec<Document> {
+pub fn read_all(
+    root: &Node,
+    places: &Places,
+    base: &Path,
+    detectors: &Detectors,
+    report: &mut Report<'_>,
+) -> Vec<Document> {
     let Some(node) = root.get("policies") else { return Vec::new() };
     let here = places.nearest("policies");
     if node.items().is_empty() {
@@ -53,26 +59,21 @@ pub fn read_all(root: &Node, places: &Places, base: &Path, report: &mut Report<'
     }
     // A document that is missing would make others look wrong.
     if complete && !documents.is_empty() {
-        for problem in compile(&documents).err().unwrap_or_default() {
+        for problem in compile(&documents, detectors).err().unwrap_or_default() {
             report.other(problem);
         }
     }
     documents
 }
 
-/// Compiles documents to the set that decides.
+/// Compiles documents to the set that decides; their `mask` rules choose from `detectors`.
 ///
 /// # Errors
 /// Every problem of every document.
-pub fn compile(documents: &[Document]) -> Result<PolicySet, Vec<Problem>> {
+pub fn compile(documents: &[Document], detectors: &Detectors) -> Result<PolicySet, Vec<Problem>> {
     let sources: Vec<PolicySource> = documents.iter().map(|document| document.source.clone()).collect();
-    PolicySet::load(&sources, &detector_is_known)
+    PolicySet::load(&sources, &|name| detectors.knows(name))
         .map_err(|errors| errors.into_iter().map(|error| problem(error, documents)).collect())
-}
-
-/// Whether masking has a detector, or a group of detectors, of that name.
-fn detector_is_known(name: &str) -> bool {
-    Detectors::builtin().iter().any(|detector| detector.id() == name || detector.group() == name)
 }
 
 fn problem(error: PolicyError, documents: &[Document]) -> Problem {

@@ -24,7 +24,7 @@ const BODY_UNBOUNDED: u64 = u64::MAX;
 /// The gateway's settings.
 pub(super) fn settings(loaded: &Loaded, admin: SocketAddr) -> Result<Settings, Failure> {
     let config = &loaded.config;
-    let policy = policies::compile(&loaded.policies).map_err(|problems| {
+    let policy = policies::compile(&loaded.policies, &loaded.detectors).map_err(|problems| {
         let text = crate::config::problem::render(&problems, crate::config::Color::Off);
         Failure::new(Exit::Error, text, "")
     })?;
@@ -32,6 +32,7 @@ pub(super) fn settings(loaded: &Loaded, admin: SocketAddr) -> Result<Settings, F
         issuers: config.issuers.iter().map(issuer).collect::<Result<_, _>>()?,
         connections: config.connections.iter().map(connection).collect::<Result<_, _>>()?,
         policy: Arc::new(policy),
+        detectors: Arc::clone(&loaded.detectors),
         public_url: public_url(config, admin),
         holding: Holding {
             wait: config.holding.wait.get(),

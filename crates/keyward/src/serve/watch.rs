@@ -67,7 +67,8 @@ impl Noted {
 fn files(loaded: &Loaded) -> Vec<PathBuf> {
     let policies = loaded.policies.iter().filter_map(|document| document.path.clone());
     let authorities = loaded.config.connections.iter().filter_map(|connection| connection.ca.clone());
-    std::iter::once(PathBuf::from(&loaded.file)).chain(policies).chain(authorities).collect()
+    let packs = loaded.packs.iter().map(|pack| pack.path.clone());
+    std::iter::once(PathBuf::from(&loaded.file)).chain(policies).chain(packs).chain(authorities).collect()
 }
 
 /// Hash over the contents of files; one that cannot be read counts as empty.
@@ -75,11 +76,12 @@ fn contents(files: &[PathBuf]) -> String {
     hash(files.iter().map(|file| std::fs::read(Path::new(file)).unwrap_or_default()))
 }
 
-/// Names a configuration in the journal: a hash over its effective values and its policies.
+/// Names a configuration in the journal: a hash over its effective values, its policies and its packs of detectors.
 pub(super) fn version(loaded: &Loaded) -> String {
     let effective = loaded.effective().to_string().into_bytes();
     let policies = loaded.policies.iter().map(|document| document.source.text.clone().into_bytes());
-    hash(std::iter::once(effective).chain(policies))
+    let packs = loaded.packs.iter().map(|pack| pack.text.clone().into_bytes());
+    hash(std::iter::once(effective).chain(policies).chain(packs))
 }
 
 fn hash(parts: impl Iterator<Item = Vec<u8>>) -> String {

@@ -12,6 +12,7 @@ use regex_automata::util::syntax;
 
 use super::alphabet;
 use super::evidence::Evidence;
+use super::lazy::Lazy;
 use super::pack::{CheckEntry, Entry, Pack};
 use super::{ByteSet, CANDIDATE_BYTES_MAX, Detector, Kind, Literal, PackError, Word};
 use crate::literal::LITERAL_BYTES_MAX;
@@ -34,16 +35,20 @@ const ASSIGN: &str = concat!(
 /// may be is bounded by `max_bytes`; a bound in the expression would multiply the automaton's states.
 const NEAR: &str = r#"[^\r\n;{}<>]*?[\s"'`=:>,(\[]"#;
 
-pub(super) fn load(files: &[(&str, &str)]) -> Result<Vec<Arc<Detector>>, PackError> {
+/// When a detector's automata are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Build {
+    /// When its pack is loaded: a pattern that cannot be built is an error there.
+    Now,
+    /// At its first candidate: for packs whose patterns were built by the tests.
+    WhenNeeded,
+}
+
+pub(super) fn load(files: &[(&str, &str)], build: Build) -> Result<Vec<Arc<Detector>>, PackError> {
     let mut all: Vec<Arc<Detector>> = Vec::new();
     let mut ids = BTreeSet::new();
     for (file, yaml) in files {
-        let pack: Pack = serde_saphyr::from_str(yaml).map_err(|error| PackError {
-            file: (*file).to_owned(),
-            line: error.location().map(|l| l.line()),
-            detector: String::new(),
-            message: error.without_snippet().to_string(),
-        })?;
+        let pack = read(file, yaml)?;
         let group: Arc<str> = pack.group.as_str().into();
         for entry in pack.detectors {
             let id = entry.id.clone();
@@ -59,29 +64,61 @@ pub(super) fn load(files: &[(&str, &str)]) -> Result<Vec<Arc<Detector>>, PackErr
             if all.len() >= DETECTORS_MAX {
                 return Err(fail(format!("more than {DETECTORS_MAX} detectors")));
             }
-            all.push(Arc::new(compile(entry, &group).map_err(fail)?));
+            all.push(Arc::new(compile(entry, &group, build).map_err(fail)?));
         }
     }
     Ok(all)
 }
 
+impl Build {
+    fn of<T>(self, pattern: &str, builder: fn(&str) -> Result<T, String>) -> Result<Lazy<T>, String> {
+        match self {
+            Self::Now => Lazy::built(pattern, builder),
+            Self::WhenNeeded => Ok(Lazy::new(pattern, builder)),
+        }
+    }
+}
+
+/// Reads a pack's entries.
+pub(super) fn read(file: &str, yaml: &str) -> Result<Pack, PackError> {
+    serde_saphyr::from_str(yaml).map_err(|error| PackError {
+        file: file.to_owned(),
+        line: error.location().map(|l| l.line()),
+        detector: String::new(),
+        message: error.without_snippet().to_string(),
+    })
+}
+
+/// A problem with the entry of this id.
+pub(super) fn error_at(files: &[(&str, &str)], id: &str, message: String) -> PackError {
+    let place = files.iter().find_map(|(file, yaml)| Some((*file, line_of(yaml, id)?)));
+    PackError {
+        file: place.map_or_else(String::new, |(file, _)| file.to_owned()),
+        line: place.map(|(_, line)| line),
+        detector: id.to_owned(),
+        message,
+    }
+}
+
 fn line_of(yaml: &str, id: &str) -> Option<u64> {
-    let is_id =
-        |line: &str| line.trim_start_matches([' ', '-']).strip_prefix("id:").is_some_and(|v| v.trim() == id);
+    let is_id = |line: &str| {
+        let value = line.trim_start_matches([' ', '-', '{']).strip_prefix("id:");
+        value.and_then(|v| v.split([',', '}']).next()).is_some_and(|v| v.trim() == id)
+    };
     (1u64..).zip(yaml.lines()).find(|(_, line)| is_id(line)).map(|(n, _)| n)
 }
 
-fn compile(entry: Entry, group: &Arc<str>) -> Result<Detector, String> {
+fn compile(entry: Entry, group: &Arc<str>, build: Build) -> Result<Detector, String> {
     let kind = validate(&entry)?;
     let pattern = entry.pattern.replace("{{assign}}", ASSIGN).replace("{{near}}", NEAR);
     let has_secret = pattern.contains("(?<secret>");
     if entry.grow && has_secret {
         return Err("`grow` masks the whole match: it cannot stand beside the group `secret`".to_owned());
     }
-    let automaton = automaton(&pattern)?;
-    let captures = if has_secret { Some(expression(&pattern)?) } else { None };
+    let automaton = build.of(&pattern, automaton)?;
+    let captures = has_secret.then(|| build.of(&pattern, expression)).transpose()?;
     let run = if kind == Kind::Stem { alphabet::of_secret(&pattern) } else { None };
-    let behind = entry.behind.as_deref().map(|b| expression(&format!("(?:{b})\\z"))).transpose()?;
+    let behind = entry.behind.as_deref().map(|b| build.of(&format!("(?:{b})\\z"), expression)).transpose()?;
     let tail = entry.tail.as_deref().map(byte_set).transpose()?;
     let literals = match kind {
         Kind::Marker => {

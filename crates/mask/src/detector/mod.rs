@@ -8,28 +8,48 @@ mod alphabet;
 mod check;
 mod compile;
 pub(crate) mod evidence;
+mod examples;
+mod explain;
 mod identity;
+mod lazy;
 mod pack;
 mod random;
+mod scheme;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use keyward_core::Confidence;
 use regex_automata::Anchored;
 use regex_automata::Input;
+use regex_automata::dfa::Automaton as _;
 use regex_automata::dfa::dense::DFA;
 use regex_automata::meta::Regex;
 
+pub use examples::check_pack;
+pub use explain::{Explanation, explain};
+
+use crate::ProfileError;
+use crate::words::WordSet;
 pub(crate) use check::begins_as_known;
 use check::{Matched, Suspicion, is_placeholder};
+use compile::Build;
 pub(crate) use compile::union;
+use lazy::Lazy;
 use pack::{AtLimit, CheckEntry, Left};
-pub(crate) use random::{Shape, looks_like_words};
+pub(crate) use random::{Shape, looks_like_words, looks_random};
+pub(crate) use scheme::Scheme;
 
 /// The longest candidate that a detector may keep open, in bytes.
 pub const CANDIDATE_BYTES_MAX: usize = 2048;
 /// How far a detector may look left of its literal, in bytes.
 pub(crate) const LOOK_BACK_BYTES: usize = 64;
+
+/// The most detectors of a user's packs.
+pub const PACK_DETECTORS_MAX: usize = 1000;
+/// The most memory the automata of a user's packs may take together, in bytes.
+pub const PACK_AUTOMATA_BYTES_MAX: usize = 64 << 20;
+/// The longest part of a placeholder behind its name, in bytes: that of a hash.
+const PLACEHOLDER_TAIL_BYTES_MAX: usize = 17;
 
 /// The shipped packs, by file name.
 const BUILTIN: &[(&str, &str)] = &[
@@ -41,6 +61,11 @@ const BUILTIN: &[(&str, &str)] = &[
     ("pii.yaml", include_str!("../../../../detectors/pii.yaml")),
     ("nearby.yaml", include_str!("../../../../detectors/nearby.yaml")),
 ];
+
+/// The shipped packs: each a file's name and its YAML.
+pub const fn shipped_packs() -> &'static [(&'static str, &'static str)] {
+    BUILTIN
+}
 
 /// A pack that cannot be loaded: where, and how to put it right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +92,15 @@ fn of_detector(detector: &str) -> String {
 /// Detectors, compiled.
 pub struct Detectors {
     all: Vec<Arc<Detector>>,
+    /// Automata of those that begin where a word does, by which they are: the last few profiles' ones.
+    word_sets: Mutex<Vec<NamedWordSet>>,
 }
+
+/// The automaton of the detectors of these ids.
+type NamedWordSet = (Vec<Arc<str>>, Arc<WordSet>);
+
+/// How many automata are kept for profiles to come.
+const WORD_SETS_MAX: usize = 8;
 
 impl std::fmt::Debug for Detectors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -76,7 +109,8 @@ impl std::fmt::Debug for Detectors {
 }
 
 impl Detectors {
-    /// The shipped detectors; compiled at the first call.
+    /// The shipped detectors; read at the first call. Their automata are built when a text first has a candidate for
+    /// them.
     ///
     /// # Panics
     /// Never in a build whose tests passed: the packs are part of the program.
@@ -86,10 +120,11 @@ impl Detectors {
     )]
     pub fn builtin() -> Arc<Self> {
         static COMPILED: OnceLock<Arc<Detectors>> = OnceLock::new();
-        let compiled = COMPILED.get_or_init(|| match Self::load(BUILTIN) {
-            Ok(detectors) => Arc::new(detectors),
-            Err(error) => panic!("a shipped detector pack is broken: {error}"),
-        });
+        let compiled =
+            COMPILED.get_or_init(|| match compile::load(BUILTIN, Build::WhenNeeded).map(Self::of) {
+                Ok(detectors) => Arc::new(detectors),
+                Err(error) => panic!("a shipped detector pack is broken: {error}"),
+            });
         Arc::clone(compiled)
     }
 
@@ -98,7 +133,68 @@ impl Detectors {
     /// # Errors
     /// At the first entry that would not work: unknown field, bad pattern, missing literal, duplicate id, ….
     pub fn load(files: &[(&str, &str)]) -> Result<Self, PackError> {
-        compile::load(files).map(|all| Self { all })
+        compile::load(files, Build::Now).map(Self::of)
+    }
+
+    /// The shipped detectors and those of a user's packs, which are preferred. A pack may use a shipped group's name: its
+    /// detectors are of that group then. It may not use a shipped detector's id.
+    ///
+    /// # Errors
+    /// As [`Self::load`], and where an example of a pack is not found, a counterexample is, or the packs exceed
+    /// [`PACK_DETECTORS_MAX`] or [`PACK_AUTOMATA_BYTES_MAX`]: at the first entry.
+    pub fn with_packs(files: &[(&str, &str)]) -> Result<Arc<Self>, PackError> {
+        if files.is_empty() {
+            return Ok(Self::builtin());
+        }
+        let own = Arc::new(Self::of(compile::load(files, Build::Now)?));
+        examples::check_all(files, &own)?;
+        let shipped = Self::builtin();
+        let mut bytes = 0;
+        for (n, detector) in own.all.iter().enumerate() {
+            bytes += detector.automaton().memory_usage();
+            let clash = shipped.iter().any(|other| other.id == detector.id);
+            let problem = if clash {
+                "a shipped detector has this id: give it another one".to_owned()
+            } else if n >= PACK_DETECTORS_MAX {
+                format!("the packs have more than {PACK_DETECTORS_MAX} detectors")
+            } else if bytes > PACK_AUTOMATA_BYTES_MAX {
+                format!(
+                    "the automata of the packs take more than {PACK_AUTOMATA_BYTES_MAX} bytes: bound the patterns"
+                )
+            } else {
+                continue;
+            };
+            return Err(compile::error_at(files, &detector.id, problem));
+        }
+        let all = own.all.iter().chain(&shipped.all).map(Arc::clone).collect();
+        Ok(Arc::new(Self::of(all)))
+    }
+
+    fn of(all: Vec<Arc<Detector>>) -> Self {
+        Self { all, word_sets: Mutex::default() }
+    }
+
+    /// Whether a detector, or a group of detectors, has this name.
+    pub fn knows(&self, name: &str) -> bool {
+        self.iter().any(|detector| detector.id() == name || detector.group() == name)
+    }
+
+    /// The automaton of these detectors, kept for the next profile: it takes long to build.
+    pub(crate) fn word_set(
+        &self,
+        ids: Vec<Arc<str>>,
+        build: impl FnOnce() -> Result<WordSet, ProfileError>,
+    ) -> Result<Arc<WordSet>, ProfileError> {
+        let mut kept = self.word_sets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = kept.iter().find(|(known, _)| *known == ids) {
+            return Ok(Arc::clone(known));
+        }
+        let set = Arc::new(build()?);
+        if kept.len() >= WORD_SETS_MAX {
+            kept.remove(0);
+        }
+        kept.push((ids, Arc::clone(&set)));
+        Ok(set)
     }
 
     /// Every detector, in order of preference.
@@ -126,16 +222,16 @@ pub struct Detector {
     confidence: Confidence,
     kind: Kind,
     literals: Vec<Literal>,
-    automaton: DFA<Vec<u32>>,
+    automaton: Lazy<DFA<Vec<u32>>>,
     /// Present when only a group of the match is the secret.
-    captures: Option<Regex>,
+    captures: Option<Lazy<Regex>>,
     /// What the secret is made of, where that bounds how much of an open candidate can be secret.
     run: Option<Box<ByteSet>>,
     /// For values that only what stands left of them gives away.
     evidence: Option<evidence::Evidence>,
     /// For values that begin where a word does: the pattern, and what must stand near it.
     word: Option<Word>,
-    behind: Option<Regex>,
+    behind: Option<Lazy<Regex>>,
     left: Left,
     grow: bool,
     at_limit: AtLimit,
@@ -211,6 +307,14 @@ impl Detector {
         self.confidence
     }
 
+    /// Builds now what would be built at the first candidate.
+    pub fn build(&self) {
+        if self.kind != Kind::Run && self.kind != Kind::Word {
+            self.automaton.get();
+        }
+        [&self.captures, &self.behind].into_iter().flatten().for_each(|lazy| _ = lazy.get());
+    }
+
     pub(crate) const fn shared_id(&self) -> &Arc<str> {
         &self.id
     }
@@ -248,8 +352,8 @@ impl Detector {
         &self.literals
     }
 
-    pub(crate) const fn automaton(&self) -> &DFA<Vec<u32>> {
-        &self.automaton
+    pub(crate) fn automaton(&self) -> &DFA<Vec<u32>> {
+        self.automaton.get()
     }
 
     pub(crate) const fn grows(&self) -> bool {
@@ -286,7 +390,28 @@ impl Detector {
         if self.kind == Kind::Marker && self.left == Left::Edge && !is_edge(back) {
             return false;
         }
-        self.behind.as_ref().is_none_or(|behind| behind.is_match(back))
+        self.behind.as_ref().is_none_or(|behind| behind.get().is_match(back))
+    }
+
+    /// How surrogates of what it finds are made; none where they cannot be.
+    pub(crate) fn scheme(&self) -> Option<Scheme> {
+        self.checks.iter().find_map(|check| match check {
+            CheckEntry::Identity(identity) => Scheme::of(*identity),
+            _ => None,
+        })
+    }
+
+    /// Whether `value` by itself is what it finds, wherever it stands.
+    pub(crate) fn is_one(&self, value: &str) -> bool {
+        let automaton = self.automaton();
+        let Ok(mut state) = automaton.start_state_forward(&Input::new(value).anchored(Anchored::Yes)) else {
+            return false;
+        };
+        for byte in value.bytes() {
+            state = automaton.next_state(state, byte);
+        }
+        automaton.is_match_state(automaton.next_eoi_state(state))
+            && self.accept(value.as_bytes(), 0, 0, value.len()) == Some((0, value.len()))
     }
 
     /// The secret's span inside a match, when the match counts.
@@ -304,6 +429,9 @@ impl Detector {
         if self.allow.iter().any(|a| a == secret) || is_placeholder(secret, suspicion) {
             return None;
         }
+        if self.kind != Kind::Marker && in_placeholder(text.get(..span.0).unwrap_or_default(), secret) {
+            return None;
+        }
         // Nothing behind the match is looked at but the byte that closed it: the answer must not depend on how much of
         // the text is there already.
         let name = name_around(text.get(..end).unwrap_or_default(), literal);
@@ -316,7 +444,7 @@ impl Detector {
     }
 
     fn secret_span(&self, text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
-        let Some(captures) = &self.captures else { return Some((start, end)) };
+        let Some(captures) = self.captures.as_ref().map(Lazy::get) else { return Some((start, end)) };
         let mut found = captures.create_captures();
         captures.search_captures(&Input::new(text).span(start..end).anchored(Anchored::Yes), &mut found);
         if !found.is_match() {
@@ -344,6 +472,16 @@ fn is_edge(back: &[u8]) -> bool {
         (_, _, Some(b'u'), Some(b'\\')) => hex(5),
         _ => false,
     }
+}
+
+/// Whether a value is what a placeholder ends with: `[REDACTED:generic_password:0a1b2c3d4e5f]`.
+fn in_placeholder(left: &[u8], value: &[u8]) -> bool {
+    let back = left.get(left.len().saturating_sub(LOOK_BACK_BYTES)..).unwrap_or_default();
+    let opened = |word: &[u8]| memchr::memmem::rfind(back, word).and_then(|at| back.get(at + word.len()..));
+    let name = opened(b"[REDACTED:").or_else(|| opened(b"[HASHED:"));
+    let part = |b: &u8| b.is_ascii_alphanumeric() || b"_-.:*".contains(b);
+    value.split(|b| *b == b']').next().is_some_and(|tail| tail.len() <= PLACEHOLDER_TAIL_BYTES_MAX)
+        && name.is_some_and(|name| name.ends_with(b":") && name.iter().all(part))
 }
 
 /// The identifier that the literal at `at` is part of.

@@ -76,7 +76,6 @@ pub(super) struct Entry {
     pub(super) examples: Vec<Text>,
     /// Texts in which it finds nothing.
     #[serde(default)]
-    #[cfg_attr(not(test), expect(dead_code, reason = "read by the tests of the packs"))]
     pub(super) counterexamples: Vec<Text>,
 }
 
@@ -141,13 +140,11 @@ pub(super) enum CheckEntry {
 /// A text, whole or in parts.
 #[derive(Debug, Clone, serde::Deserialize)]
 #[serde(untagged)]
-#[cfg_attr(not(test), expect(dead_code, reason = "read by the tests of the packs"))]
 pub(super) enum Text {
     Whole(String),
     Parts(Vec<String>),
 }
 
-#[cfg(test)]
 impl Text {
     pub(super) fn joined(&self) -> String {
         match self {

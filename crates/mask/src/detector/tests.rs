@@ -2,22 +2,10 @@
 
 use std::sync::Arc;
 
+use super::examples::unmarked;
 use super::*;
 use crate::text::tests_support::{mask_chunks, mask_whole};
 use crate::{Profile, mask_bytes};
-
-/// An example's text without the marks, and the spans they mark.
-fn unmarked(example: &str) -> (String, Vec<(u64, u64)>) {
-    let (mut text, mut spans, mut start) = (String::new(), Vec::new(), 0);
-    for c in example.chars() {
-        match c {
-            '«' => start = text.len() as u64,
-            '»' => spans.push((start, text.len() as u64)),
-            c => text.push(c),
-        }
-    }
-    (text, spans)
-}
 
 fn packs() -> impl Iterator<Item = pack::Entry> {
     BUILTIN.iter().flat_map(|(_, yaml)| serde_saphyr::from_str::<pack::Pack>(yaml).unwrap().detectors)
@@ -30,6 +18,11 @@ fn only(id: &str) -> Arc<Profile> {
 #[test]
 fn there_are_enough() {
     assert!(Detectors::builtin().iter().filter(|d| d.group() == "credentials").count() >= 350);
+}
+
+#[test]
+fn every_pattern_of_the_shipped_packs_can_be_built() {
+    Detectors::load(BUILTIN).unwrap();
 }
 
 #[test]
@@ -134,4 +127,73 @@ fn a_broken_pack_says_where_and_what() {
     }
     let unknown = error(&entry("    prefixes: [abc]\n    pattern: 'abc'\n    patern: x"));
     assert!(unknown.line.is_some() && unknown.message.contains("patern"), "{unknown}");
+}
+
+#[test]
+fn a_pack_of_one_s_own_stands_beside_the_shipped_ones() {
+    let pack = |id: &str, group: &str, example: &str, counter: &str| {
+        format!(
+            "group: {group}\ndetectors:\n  - id: {id}\n    name: n\n    description: d\n    confidence: high\n    \
+             max_bytes: 64\n    prefixes: [acme_]\n    pattern: 'acme_[0-9]{{8}}'\n    examples: [\"{example}\"]\n    \
+             counterexamples: [\"{counter}\"]\n"
+        )
+    };
+    let good = pack("acme", "credentials", "x «acme_12345678» y", "acme_1234567");
+    let detectors = Detectors::with_packs(&[("own.yaml", &good)]).unwrap();
+    assert!(detectors.knows("acme") && detectors.knows("github_pat") && !detectors.knows("acm"));
+    let profile = Profile::builder().detectors(Arc::clone(&detectors), &["credentials"]).build().unwrap();
+    assert_eq!(mask_bytes(&Arc::new(profile), b"acme_12345678").bytes, b"[REDACTED:acme]");
+    assert_eq!(check_pack("own.yaml", &good), Ok(1));
+    for (bad, problems) in [
+        (
+            pack("github_pat", "g", "«acme_12345678»", "x"),
+            vec!["own.yaml:3: detector github_pat: a shipped detector has this id"],
+        ),
+        (
+            pack("acme", "g", "«acme_1234567»8", "acme_12345678"),
+            vec![
+                "own.yaml:3: detector acme: example 1: found at [(0, 13)]",
+                "own.yaml:3: detector acme: counterexample 1: found at",
+            ],
+        ),
+        (pack("acme", "g", "acme_12345678", "x"), vec!["example 1: mark the secret"]),
+    ] {
+        let found = check_pack("own.yaml", &bad).unwrap_err();
+        assert_eq!(found.len(), problems.len(), "{found:?}");
+        for (error, problem) in found.iter().zip(problems) {
+            assert!(error.to_string().contains(problem), "{error}");
+        }
+        assert!(Detectors::with_packs(&[("own.yaml", &bad)]).is_err());
+    }
+}
+
+#[test]
+fn a_pack_has_bounds() {
+    let entry = |n: usize, pattern: &str| {
+        format!(
+            "  - {{id: a{n}, name: n, description: d, confidence: high, max_bytes: 64, prefixes: [acme_], pattern: '{pattern}', examples: ['«acme_1»']}}\n"
+        )
+    };
+    let pack = |count: usize| -> String {
+        std::iter::once("group: g\ndetectors:\n".to_owned())
+            .chain((0..count).map(|n| entry(n, "acme_1")))
+            .collect()
+    };
+    assert!(Detectors::with_packs(&[("own.yaml", &pack(PACK_DETECTORS_MAX))]).is_ok());
+    let error = Detectors::with_packs(&[("own.yaml", &pack(PACK_DETECTORS_MAX + 1))]).unwrap_err();
+    assert!(error.message.contains("more than 1000 detectors"), "{error}");
+    let huge = format!("group: g\ndetectors:\n{}", entry(0, "acme_1|acme_(?:.{0,200}x){9}"));
+    let error = Detectors::with_packs(&[("own.yaml", &huge)]).unwrap_err();
+    assert!(error.message.starts_with("pattern: ") && error.line == Some(3), "{error}");
+}
+
+#[test]
+fn a_detector_is_explained() {
+    let of = |id: &str| explain(shipped_packs(), id).unwrap();
+    let github = of("github_pat");
+    assert_eq!((github.group.as_str(), github.confidence), ("credentials", Confidence::High));
+    assert!(github.recognised.iter().any(|line| line.contains("begins with ghp_")), "{github:?}");
+    assert!(github.examples.iter().all(|example| example.contains('«')));
+    assert!(of("us_ssn").recognised.iter().any(|line| line.contains("check")));
+    assert_eq!(explain(shipped_packs(), "nothing"), None);
 }

@@ -31,10 +31,8 @@ impl Decisions for Seen {
         assert!(bytes > 0, "an empty decision");
         match self.stretches.last_mut() {
             Some(Stretch::Replace(before, _)) if placeholder.is_empty() => *before += bytes,
-            _ => {
-                assert!(!placeholder.is_empty(), "a continuation of nothing");
-                self.stretches.push(Stretch::Replace(bytes, placeholder.to_owned()));
-            }
+            // Nothing at all stands in the place of what is dropped.
+            _ => self.stretches.push(Stretch::Replace(bytes, placeholder.to_owned())),
         }
     }
 

@@ -2,6 +2,29 @@
 
 use keyward_wire::json::Path;
 
+use crate::fields::Fields;
+use crate::profile::FieldIndex;
+
+/// What is said of a place by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// Nothing: its text is looked at.
+    None,
+    /// It is masked whatever it holds.
+    Field(FieldIndex),
+    /// A signature or binary content, or what a rule leaves alone: only known values are masked.
+    Exempt,
+}
+
+/// The rule for the value at `path`. A field that is masked stays masked where a rule leaves it alone.
+pub(super) fn rule(fields: &Fields, path: &Path) -> Rule {
+    match fields.at(path) {
+        Some(field) => Rule::Field(FieldIndex(field)),
+        None if is_exempt(path) || fields.excepts(path) => Rule::Exempt,
+        None => Rule::None,
+    }
+}
+
 /// A string that is a piece of a text which goes on in later events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Delta {
@@ -199,7 +222,7 @@ fn choice_delta(path: &Path) -> Option<(Delta, u64, u64)> {
 /// values are masked there too.
 ///
 /// Named by key, and for short names by the object around it too.
-pub(super) fn is_exempt(path: &Path) -> bool {
+fn is_exempt(path: &Path) -> bool {
     let around =
         |key: &[u8]| (0..path.depth().saturating_sub(1)).rev().find_map(|i| path.key(i)) == Some(key);
     match path.last_key() {

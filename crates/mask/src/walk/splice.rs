@@ -98,6 +98,11 @@ impl Splice {
         self.drop_raw(len);
     }
 
+    /// Passes over the next `len` raw bytes: something else was sent for them.
+    pub(super) fn skip(&mut self, len: usize) {
+        self.drop_raw(len);
+    }
+
     fn drop_raw(&mut self, len: usize) {
         self.gone += len as u64;
         self.head = (self.head + len).min(self.raw.len());
@@ -170,10 +175,15 @@ impl Decisions for Carrier<'_> {
     }
 
     fn found(&mut self, mut finding: Finding) {
-        if self.findings.len() < FINDINGS_MAX {
-            finding.start = finding.start.saturating_add(self.base);
-            finding.end = finding.end.saturating_add(self.base);
-            self.findings.push(finding);
-        }
+        finding.start = finding.start.saturating_add(self.base);
+        finding.end = finding.end.saturating_add(self.base);
+        note(self.findings, finding);
+    }
+}
+
+/// Keeps a finding, while there are not too many.
+pub(super) fn note(findings: &mut Vec<Finding>, finding: Finding) {
+    if findings.len() < FINDINGS_MAX {
+        findings.push(finding);
     }
 }

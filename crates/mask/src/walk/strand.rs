@@ -12,13 +12,13 @@
 use std::sync::Arc;
 
 use keyward_core::Finding;
-use keyward_wire::json::{Path, Scanner, StringRole, Token};
+use keyward_wire::json::{Path, Scanner, StringRole, Token, escape_into};
 
 use super::logprobs::Logprobs;
-use super::paths;
-use super::splice::{Carrier, Runs, Splice};
-use crate::profile::Profile;
-use crate::text::TextMasker;
+use super::paths::{self, Rule};
+use super::splice::{Carrier, Runs, Splice, note};
+use crate::profile::{FieldIndex, Profile};
+use crate::text::{TextMasker, mask_whole_field};
 
 /// How many JSON documents may lie inside each other's strings and still be understood, the body itself not counted.
 pub const NESTING_MAX: usize = 3;
@@ -130,6 +130,14 @@ impl Strand {
         self.set_mode(0, Mode::Text);
         self.base = offset;
         self.masker.known_only();
+    }
+
+    /// Begins a field's value, of which nothing is kept.
+    pub(super) fn begin_field(&mut self, offset: u64, field: FieldIndex) {
+        self.begin(offset, &[]);
+        self.set_mode(0, Mode::Text);
+        self.base = offset;
+        self.masker.field(field);
     }
 
     /// The next raw bytes mean `meaning`: themselves, or they are one escape.
@@ -280,7 +288,8 @@ impl Strand {
 
     fn token(&mut self, level: usize, token: Token, part: &[u8], out: &mut Vec<u8>) {
         match token {
-            Token::Space(len) | Token::Scalar(len) => self.pass(level, len, out),
+            Token::Space(len) => self.pass(level, len, out),
+            Token::Scalar(len) => self.scalar(level, len, out),
             Token::Close(_) => self.pass(level, 1, out),
             Token::Open(_) => self.open(level, out),
             Token::Begin(role) => {
@@ -297,6 +306,29 @@ impl Strand {
                 self.pass(level, 1, out);
             }
             Token::More | Token::Invalid | Token::TooDeep => {}
+        }
+    }
+
+    /// A number or word; a field's becomes a string.
+    fn scalar(&mut self, level: usize, len: usize, out: &mut Vec<u8>) {
+        let Some(l) = self.levels.get_mut(level) else { return };
+        let field = match paths::rule(&self.profile.fields, l.scanner.path()) {
+            Rule::Field(field) if l.scanner.scalar() != b"null" => field,
+            _ => return self.pass(level, len, out),
+        };
+        let value = l.scanner.scalar().to_vec();
+        let raw = l.queue.take_all(len);
+        let start = self.offset + self.splice.gone;
+        self.splice.skip(raw);
+        let masked = mask_whole_field(&self.profile, field, &value);
+        let text = String::from_utf8_lossy(&masked.bytes);
+        let depth = self.depth + level;
+        escape_into("\"", depth, out);
+        escape_into(&text, depth + 1, out);
+        escape_into("\"", depth, out);
+        for mut finding in masked.findings {
+            (finding.start, finding.end) = (start + finding.start, start + finding.end);
+            note(&mut self.findings, finding);
         }
     }
 
@@ -321,13 +353,17 @@ impl Strand {
         }
         let Some(l) = self.levels.get_mut(level) else { return };
         l.inside = true;
-        let mode = match role {
-            StringRole::Key => Mode::Text,
-            StringRole::Value if paths::is_exempt(l.scanner.path()) => {
+        let mode = match (role, paths::rule(&self.profile.fields, l.scanner.path())) {
+            (StringRole::Key, _) => Mode::Text,
+            (StringRole::Value, Rule::Field(field)) => {
+                self.masker.field(field);
+                Mode::Text
+            }
+            (StringRole::Value, Rule::Exempt) => {
                 self.masker.known_only();
                 Mode::Text
             }
-            StringRole::Value => Mode::Start,
+            (StringRole::Value, Rule::None) => Mode::Start,
         };
         self.set_mode(level + 1, mode);
         self.base = self.offset + self.splice.gone;

@@ -1,4 +1,5 @@
 mod laws;
+mod masks;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

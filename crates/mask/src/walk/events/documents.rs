@@ -20,7 +20,7 @@ use super::event::{Event, Field, Treatment, Unread};
 use super::recent::Recent;
 use super::shape::shape;
 use super::template::Template;
-use crate::profile::Profile;
+use crate::profile::{FieldIndex, Profile};
 
 /// Stands for the context of exempt text among what was clean before; no JSON key holds a NUL unescaped.
 const EXEMPT: &[u8] = b"\0exempt";
@@ -135,7 +135,7 @@ impl Documents {
         let held = |c: &Channel| c.key == key && c.shape.is_none() && !c.strand.is_idle();
         if self.channels.list.iter().any(held) {
             let mut event = std::mem::take(&mut self.event);
-            if read(&mut event, data)? {
+            if read(&self.profile, &mut event, data)? {
                 self.shape_channels(&event, data, name);
             }
             self.event = event;
@@ -160,7 +160,7 @@ impl Documents {
         data: &[u8],
         name: Name<'_>,
     ) -> Result<Option<Ends>, MaskError> {
-        if !read(event, data)? {
+        if !read(&self.profile, event, data)? {
             event.clear();
             return Ok(None);
         }
@@ -255,7 +255,29 @@ impl Documents {
                 self.piece(Key::of(delta, first, second, event, data, kind), field.content.clone(), raw)
             }
             Treatment::Whole | Treatment::Exempt => self.whole(event, field, data, raw),
+            Treatment::Field(index) => {
+                self.named(index, field, raw);
+                if self.scratch != raw {
+                    self.edits.push(field.content.clone(), &self.scratch);
+                }
+                Ok(())
+            }
+            Treatment::Scalar(index) => {
+                self.named(index, field, raw);
+                self.scratch.insert(0, b'"');
+                self.scratch.push(b'"');
+                self.edits.push(field.content.clone(), &self.scratch);
+                Ok(())
+            }
         }
+    }
+
+    /// A value that is masked for its place; what stands for it is left in `scratch`.
+    fn named(&mut self, index: FieldIndex, field: &Field, raw: &[u8]) {
+        self.scratch.clear();
+        self.whole.begin_field(self.position + field.content.start as u64, index);
+        pieces(raw, |meaning, raw| self.whole.piece(meaning, raw, &mut self.scratch));
+        self.whole.end(&mut self.scratch);
     }
 
     fn whole(&mut self, event: &Event, field: &Field, data: &[u8], raw: &[u8]) -> Result<(), MaskError> {
@@ -372,8 +394,8 @@ impl Documents {
 }
 
 /// Reads JSON; false when the data is none.
-fn read(event: &mut Event, data: &[u8]) -> Result<bool, MaskError> {
-    match event.read(data) {
+fn read(profile: &Profile, event: &mut Event, data: &[u8]) -> Result<bool, MaskError> {
+    match event.read(&profile.fields, data) {
         Ok(()) => Ok(true),
         Err(Unread::Invalid) => Ok(false),
         Err(Unread::TooDeep) => Err(MaskError::TooDeep),

@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use keyward_wire::json::{Scanner, StringRole, Token};
 
-use super::super::paths::{self, Delta, Mark};
+use super::super::paths::{self, Delta, Mark, Rule};
+use crate::fields::Fields;
+use crate::profile::FieldIndex;
 
 /// What becomes of a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +17,10 @@ pub(super) enum Treatment {
     Delta(Delta, u64, u64),
     /// A signature or binary content: looked at for known values only.
     Exempt,
+    /// Masked whatever it holds.
+    Field(FieldIndex),
+    /// A number or word that is masked whatever it holds; a string stands for it.
+    Scalar(FieldIndex),
 }
 
 /// A string of the data; ranges are offsets into the data.
@@ -117,7 +123,7 @@ impl Event {
     }
 
     /// Reads an event's data, after a [`Event::clear`].
-    pub(super) fn read(&mut self, data: &[u8]) -> Result<(), Unread> {
+    pub(super) fn read(&mut self, fields: &Fields, data: &[u8]) -> Result<(), Unread> {
         let mut at = 0;
         let mut string = 0;
         let mut key: Option<usize> = None;
@@ -140,12 +146,17 @@ impl Event {
                     self.string(string..start, string, Treatment::Whole, false);
                 }
                 Token::End(StringRole::Value) => {
-                    self.value(string..start, key.take().unwrap_or(string));
+                    self.value(fields, string..start, key.take().unwrap_or(string));
                     self.fact(data, string - 1..at, true);
                 }
                 Token::Scalar(len) => {
                     key = None;
                     self.fact(data, at - len..at, false);
+                    if let Rule::Field(field) = paths::rule(fields, self.scanner.path())
+                        && self.scanner.scalar() != b"null"
+                    {
+                        self.string(at - len..at, at - len, Treatment::Scalar(field), false);
+                    }
                 }
                 Token::Open(_) => {
                     key = None;
@@ -179,14 +190,13 @@ impl Event {
         self.fields.push(Field { content, identity, context: from..self.contexts.len(), treatment });
     }
 
-    fn value(&mut self, content: Range<usize>, identity: usize) {
+    fn value(&mut self, fields: &Fields, content: Range<usize>, identity: usize) {
         let path = self.scanner.path();
-        let treatment = if let Some((delta, a, b)) = paths::delta(path) {
-            Treatment::Delta(delta, a, b)
-        } else if paths::is_exempt(path) {
-            Treatment::Exempt
-        } else {
-            Treatment::Whole
+        let treatment = match (paths::rule(fields, path), paths::delta(path)) {
+            (Rule::Field(field), _) => Treatment::Field(field),
+            (_, Some((delta, a, b))) => Treatment::Delta(delta, a, b),
+            (Rule::Exempt, None) => Treatment::Exempt,
+            (Rule::None, None) => Treatment::Whole,
         };
         self.string(content, identity, treatment, treatment == Treatment::Whole);
     }

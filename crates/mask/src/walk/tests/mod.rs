@@ -1,6 +1,7 @@
 mod aws;
 mod dialects;
 mod events;
+mod fields;
 mod json;
 mod laws;
 mod sockets;
