@@ -213,7 +213,7 @@ fn judge(
             .get(end + padding)
             .is_some_and(|b| matches!(b, b' ' | b']' | b'[' | b'&' | b'|' | b'(' | b'<'));
     // `'=VALUE'` is a piece of a value.
-    let piece = matches!(left, [.., b'"' | b'\'', b'=']) || begins_as_known(run);
+    let piece = matches!(left, [.., b'"' | b'\'', b'=']) || begins_as_known(run) || is_behind_value(left);
     // `name->field` in a program.
     let arrow = run.ends_with(b"-") && text.get(end) == Some(&b'>');
     if !closed || torn || arrow || piece || left.last().copied().is_some_and(spoils) {
@@ -271,6 +271,12 @@ fn trimmed(run: &[u8]) -> (usize, usize) {
     let head = run.iter().take_while(|b| matches!(b, b'.' | b'-' | b'/' | b'+')).count();
     let tail = run.iter().rev().take_while(|b| **b == b'.').count();
     (head, run.len().saturating_sub(tail).max(head))
+}
+
+/// Whether a value stands right before a `;` at the end of `left`: what follows it is a piece of that.
+fn is_behind_value(left: &[u8]) -> bool {
+    let before = left.split_last().filter(|(last, _)| **last == b';').map(|(_, before)| before);
+    before.is_some_and(|before| before.iter().rev().take_while(|b| in_run(Some(b))).count() >= RUN_BYTES_MIN)
 }
 
 /// `//`, as in a URL.

@@ -29,7 +29,7 @@ const ASSIGN: &str = concat!(
     r"[A-Za-z0-9_.\-]*",
     r#"(?:\\*["'`\])]){0,2}"#,
     r"(?:[ \t]*:?[ \t]*[Ss]tr(?:ing)?)?[ \t]*(?:=>|:=|!?={1,3}|:{1,2}|,|>|-[ \t])[ \t]*",
-    r#"(?:\\*["'`]){0,2}"#
+    r#"(?:\\*["'`]|&quot;|&#3[49];){0,2}"#
 );
 /// Between a service's name and its key: anything on the line, then what can stand before a value. How far apart they
 /// may be is bounded by `max_bytes`; a bound in the expression would multiply the automaton's states.

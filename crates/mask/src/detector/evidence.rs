@@ -6,8 +6,10 @@
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
-use super::check::{Suspicion, begins_as_known, is_placeholder, names_a_credential};
-use super::random::{Shape, looks_random, sequence};
+use super::lexicon::{Weight, lexicon};
+use super::names::names_a_credential;
+use super::placeholder::{Suspicion, is_placeholder};
+use super::random::{Shape, is_host, looks_random, mixes_alphabets, sequence};
 use crate::literal::{ANCHOR_BYTES, Case, LANES, LiteralSet, Needle};
 
 /// How far left of a value evidence is looked for, in bytes.
@@ -19,112 +21,10 @@ pub(crate) const RUN_BYTES_MAX: usize = 1100;
 /// How far a credential word may stand from a random value when nothing else speaks for it, in bytes.
 const NEAR_BYTES: usize = 64;
 
-/// Words for credentials; the second says whether the word is enough by itself.
-const WORDS: &[(&str, Weight)] = &[
-    ("token", Weight::Strong),
-    ("secret", Weight::Strong),
-    ("apikey", Weight::Strong),
-    ("api_key", Weight::Strong),
-    ("api-key", Weight::Strong),
-    ("api key", Weight::Strong),
-    ("apisecret", Weight::Strong),
-    ("accesskey", Weight::Strong),
-    ("access_key", Weight::Strong),
-    ("access-key", Weight::Strong),
-    ("access key", Weight::Strong),
-    ("privatekey", Weight::Strong),
-    ("private_key", Weight::Strong),
-    ("private key", Weight::Strong),
-    ("secretkey", Weight::Strong),
-    ("authkey", Weight::Strong),
-    ("auth_key", Weight::Strong),
-    ("auth key", Weight::Strong),
-    ("license key", Weight::Strong),
-    ("license_key", Weight::Strong),
-    ("app key", Weight::Strong),
-    ("app_key", Weight::Strong),
-    ("appkey", Weight::Strong),
-    ("password", Weight::Strong),
-    ("passwd", Weight::Strong),
-    ("passphrase", Weight::Strong),
-    ("credential", Weight::Strong),
-    ("credentials", Weight::Strong),
-    ("bearer", Weight::Strong),
-    ("jwt", Weight::Strong),
-    ("authtoken", Weight::Strong),
-    ("authorization", Weight::Strong),
-    ("key", Weight::Key),
-    ("pat", Weight::Weak),
-    ("pwd", Weight::Weak),
-    ("pass", Weight::Weak),
-    ("auth", Weight::Weak),
-    ("api", Weight::Weak),
-    ("access", Weight::Weak),
-    ("private", Weight::Weak),
-    ("session", Weight::Weak),
-    ("license", Weight::Weak),
-    ("webhook", Weight::Weak),
-    ("client", Weight::Weak),
-];
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Weight {
-    /// Counts beside a service's name.
-    Weak,
-    /// Counts where the value is assigned to it, for other values than digests.
-    Key,
-    Strong,
-}
-
-/// What RFCs write for tokens.
-const DOCUMENTED: &[&str] = &[
-    "2YotnFZFEjr1zCsicMWpAA",
-    "tGzv3JOkF0XG5Qx2TlKWIA",
-    "h480djs93hd8",
-    "ad180jjd733klru7",
-    "0685bd9184jfhq22",
-    "dXNlcm5hbWU6cGFzc3dvcmQ",
-];
-
-/// Beginnings of identifiers that are no secrets.
-const IDENTIFIERS: &[&str] = &[
-    "chatcmpl-",
-    "cmpl-",
-    "msg_",
-    "toolu_",
-    "call_",
-    "req_",
-    "resp_",
-    "run_",
-    "thread_",
-    "asst_",
-    "file-",
-    "sha1-",
-    "sha256-",
-    "sha384-",
-    "sha512-",
-    "cus_",
-    "evt_",
-    "price_",
-    "prod_",
-    "pi_",
-    "ch_",
-    "gen-",
-    "arn:",
-    "urn:",
-    "fp_",
-    "uuid-",
-    "data:",
-    "rs_",
-    "item_",
-    "batch_",
-    "step_",
-    "vs_",
-    "ft-",
-    "modelcmpl-",
-    "requests/",
-    "block_",
-];
+/// The shortest random value that is enough behind a weak word, as in `session: …`, in bytes.
+const LONG_BYTES_MIN: usize = 60;
+/// The shortest run of neighbours in the alphabet that only a typed value has, in bytes.
+const SEQUENCE_BYTES_MIN: usize = 8;
 
 /// Looks for evidence left of a value.
 #[derive(Debug)]
@@ -148,19 +48,20 @@ struct Found {
 
 impl Evidence {
     pub(super) fn new(services: &[String]) -> Result<Self, String> {
-        let patterns = WORDS.iter().map(|(word, _)| *word).chain(services.iter().map(String::as_str));
+        let words = &lexicon().credentials;
+        let patterns = words.iter().map(|(word, _)| word.as_str()).chain(services.iter().map(String::as_str));
         let needles: Vec<Needle> =
             patterns.clone().map(|word| Needle { bytes: word.as_bytes().into(), case: Case::Any }).collect();
         let short = needles.iter().any(|needle| needle.bytes.len() < ANCHOR_BYTES);
         let lanes = vec![[false; LANES]; needles.len()];
         let gate = (!short).then(|| LiteralSet::new(needles, lanes));
-        let words = AhoCorasick::builder()
+        let automaton = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .kind(Some(AhoCorasickKind::DFA)) // left to itself it takes a slower automaton for so many words
             .ascii_case_insensitive(true)
             .build(patterns)
             .map_err(|error| error.to_string())?;
-        Ok(Self { words, gate, services_from: WORDS.len() })
+        Ok(Self { words: automaton, gate, services_from: words.len() })
     }
 
     /// Whether anything left of a value at the end of `left` may speak for it. Cheap, and true wherever [`Self::weigh`]
@@ -203,13 +104,17 @@ impl Evidence {
                 let near = |(weight, distance): (Weight, usize)| {
                     weight == Weight::Strong && distance <= NEAR_BYTES && value.len() >= 20
                 };
+                let enough = if value.len() >= LONG_BYTES_MIN { Weight::Weak } else { Weight::Key };
                 pair || service
-                    || found.word_glued.is_some_and(|w| w >= Weight::Key)
+                    || found.word_glued.is_some_and(|w| w >= enough)
                     || found.word.is_some_and(near)
             }
             Kind::Digest => pair || service || strong,
             Kind::Letters => pair || strong || found.service_glued && value.len() >= 24,
-            Kind::Sequence => pair && (found.word_glued.is_some() || found.service_glued),
+            Kind::Sequence => {
+                let assigned = || strong && value.len() >= 24 && assigned_name(left).is_some();
+                pair && (found.word_glued.is_some() || found.service_glued) || assigned()
+            }
         }
     }
 
@@ -225,7 +130,8 @@ impl Evidence {
 
     /// Whether the name that a value is assigned to can be a credential's.
     fn is_fit(&self, name: &[u8]) -> bool {
-        let neutral: [&[u8]; 6] = [b"value", b"val", b"data", b"header", b"default", b"v"];
+        let neutral: [&[u8]; 9] =
+            [b"value", b"val", b"data", b"header", b"default", b"v", b"string", b"str", b"text"];
         names_a_credential(name)
             && (neutral.iter().any(|n| name.eq_ignore_ascii_case(n))
                 || self.words.find_iter(name).next().is_some())
@@ -243,7 +149,7 @@ impl Evidence {
         for hit in self.words.find_iter(self.gated(left.get(from..).unwrap_or_default())) {
             let (start, end) = (from + hit.start(), from + hit.end());
             let index = hit.pattern().as_usize();
-            let word = WORDS.get(index).map(|(_, weight)| *weight);
+            let word = lexicon().credentials.get(index).map(|(_, weight)| *weight);
             if !stands_alone(left, start, end, word.is_some()) {
                 continue;
             }
@@ -284,29 +190,36 @@ impl Kind {
     fn of(value: &[u8]) -> Option<Self> {
         if value.len() < RUN_BYTES_MIN
             || is_placeholder(value, Suspicion::High)
-            || begins_as_known(value)
-            || DOCUMENTED.iter().any(|d| d.as_bytes() == value)
+            || lexicon().known.begin(value)
+            || lexicon().documented.contains(value)
         {
             return None;
         }
-        let lower = value.to_ascii_lowercase();
-        if IDENTIFIERS.iter().any(|prefix| lower.starts_with(prefix.as_bytes())) {
+        if lexicon().identifiers.begin(&value.to_ascii_lowercase()) {
             return None;
         }
         let shape = Shape::of(value);
-        if shape.letters() == 0 || shape.other * 3 > shape.len {
+        if shape.other * 3 > shape.len || mixes_alphabets(value) || is_host(value) {
             return None;
+        }
+        let typed = sequence(value) >= SEQUENCE_BYTES_MIN && value.len() >= 16;
+        if shape.letters() == 0 {
+            return (shape.other == 0 && value.len() >= 20 && shape.entropy >= 2.5).then_some(Self::Sequence);
         }
         if is_digest(value) {
             let whole = shape.digits > 0 && shape.entropy >= 2.6 && value.len().is_multiple_of(2);
-            return (whole && value.len() >= 16 && sequence(value) < 10).then_some(Self::Digest);
+            return match value.len() {
+                16.. if whole && sequence(value) < 10 => Some(Self::Digest),
+                16.. if shape.entropy >= 2.5 => Some(Self::Sequence),
+                _ => None,
+            };
         }
         let random = looks_random(value);
         match (random, shape.digits) {
             (true, 1..) => Some(Self::Random),
-            (true, 0) => (shape.len >= 16 && shape.upper > 0 && shape.lower > 0).then_some(Self::Letters),
+            (true, 0) if shape.len >= 16 && shape.upper > 0 && shape.lower > 0 => Some(Self::Letters),
             (false, 3..) if shape.other * 6 <= shape.len && shape.entropy >= 3.0 => Some(Self::Sequence),
-            _ => None,
+            _ => typed.then_some(Self::Sequence),
         }
     }
 }
@@ -314,8 +227,12 @@ impl Kind {
 /// Whether a value can lie in a run, by its letters and digits alone: [`Kind::of`] knows none without them.
 pub(crate) fn may_hold_value(run: &[u8]) -> bool {
     let any = |class: fn(&u8) -> bool| run.iter().any(class);
-    let mixed = || run.len() >= 16 && any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase);
-    any(u8::is_ascii_digit) && any(u8::is_ascii_alphabetic) || mixed()
+    if run.len() < 16 {
+        return any(u8::is_ascii_digit) && any(u8::is_ascii_alphabetic);
+    }
+    any(u8::is_ascii_digit)
+        || any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase)
+        || sequence(run) >= SEQUENCE_BYTES_MIN
 }
 
 /// Hex digits only, or a UUID.
@@ -356,9 +273,8 @@ fn stands_alone(text: &[u8], start: usize, end: usize, credential: bool) -> bool
             let rest = text.get(end..).unwrap_or_default();
             let letters = rest.iter().take_while(|b| b.is_ascii_alphabetic()).count();
             let rest = rest.get(..letters).unwrap_or_default().to_ascii_lowercase();
-            let compound =
-                ["key", "token", "api", "secret", "bottoken", "apikey", "auth", "io", "pat", "private"];
-            compound.iter().any(|word| rest.starts_with(word.as_bytes())) || (!credential && end - start >= 7)
+            lexicon().compounds.iter().any(|word| rest.starts_with(word.as_bytes()))
+                || (!credential && end - start >= 7)
         }
     };
     left && right
@@ -369,13 +285,9 @@ fn is_glue(between: &[u8]) -> bool {
     if between.len() > 32 || memchr::memchr_iter(b'\n', between).nth(1).is_some() {
         return false;
     }
-    let mut words = between.split(|b| !b.is_ascii_alphanumeric() && *b != b'_').filter(|w| !w.is_empty());
+    let mut words = between.split(|b| !b.is_ascii_alphanumeric()).filter(|w| !w.is_empty());
     words.all(|word| {
-        let known: [&[u8]; 14] = [
-            b"is", b"the", b"was", b"string", b"str", b"value", b"as", b"of", b"for", b"to", b"key", b"u",
-            b"b", b"r",
-        ];
-        known.iter().any(|k| word.eq_ignore_ascii_case(k))
+        lexicon().glue.contains(&word.to_ascii_lowercase())
             || (word.len() <= 2 && word.iter().all(u8::is_ascii_digit))
     })
 }
@@ -396,36 +308,7 @@ fn assigned_name(left: &[u8]) -> Option<&[u8]> {
 /// Whether what stands right before the value says that it is a digest or an identifier.
 fn speaks_against(left: &[u8]) -> bool {
     let near = left.get(left.len().saturating_sub(24)..).unwrap_or_default().to_ascii_lowercase();
-    let words = near.split(|b| !b.is_ascii_alphanumeric());
-    let list: [&[u8]; 26] = [
-        b"sha",
-        b"sha1",
-        b"sha256",
-        b"sha512",
-        b"md5",
-        b"hash",
-        b"digest",
-        b"checksum",
-        b"integrity",
-        b"commit",
-        b"etag",
-        b"rev",
-        b"revision",
-        b"uuid",
-        b"guid",
-        b"fingerprint",
-        b"id",
-        b"ids",
-        b"nonce",
-        b"signature",
-        b"arn",
-        b"image",
-        b"public",
-        b"version",
-        b"crc",
-        b"cursor",
-    ];
-    words.into_iter().any(|word| list.contains(&word))
+    near.split(|b| !b.is_ascii_alphanumeric()).any(|word| lexicon().against.contains(word))
 }
 
 #[cfg(test)]

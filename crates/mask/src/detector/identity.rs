@@ -638,8 +638,11 @@ fn is_mailbox(value: &[u8]) -> bool {
     let documented = [&b"example.com"[..], b"example.org", b"example.net"]
         .iter()
         .any(|d| domain == *d || domain.strip_suffix(*d).is_some_and(|rest| rest.ends_with(b".")));
+    let invented =
+        local.split(|b| !b.is_ascii_alphabetic()).any(|word| matches!(word, b"fake" | b"dummy" | b"nobody"));
     let shared = [&b"git"[..], b"noreply", b"no-reply", b"hg", b"svn"].contains(&local);
     !documented
+        && !invented
         && !shared
         && !FILES.iter().any(|file| file.as_bytes() == last)
         && !local.starts_with(b".")

@@ -12,7 +12,11 @@ mod examples;
 mod explain;
 mod identity;
 mod lazy;
+mod lexicon;
+mod names;
 mod pack;
+mod password;
+mod placeholder;
 mod random;
 mod scheme;
 
@@ -30,12 +34,12 @@ pub use explain::{Explanation, explain};
 
 use crate::ProfileError;
 use crate::words::WordSet;
-pub(crate) use check::begins_as_known;
-use check::{Matched, Suspicion, is_placeholder};
+use check::Matched;
 use compile::Build;
 pub(crate) use compile::union;
 use lazy::Lazy;
 use pack::{AtLimit, CheckEntry, Left};
+use placeholder::{Suspicion, is_placeholder};
 pub(crate) use random::{Shape, looks_like_words, looks_random};
 pub(crate) use scheme::Scheme;
 
@@ -55,6 +59,7 @@ const PLACEHOLDER_TAIL_BYTES_MAX: usize = 17;
 const BUILTIN: &[(&str, &str)] = &[
     ("keys.yaml", include_str!("../../../../detectors/keys.yaml")),
     ("prefixes.yaml", include_str!("../../../../detectors/prefixes.yaml")),
+    ("platforms.yaml", include_str!("../../../../detectors/platforms.yaml")),
     ("structures.yaml", include_str!("../../../../detectors/structures.yaml")),
     ("services.yaml", include_str!("../../../../detectors/services.yaml")),
     ("assignments.yaml", include_str!("../../../../detectors/assignments.yaml")),
@@ -272,6 +277,11 @@ pub(crate) struct Literal {
     pub(crate) before: Option<u8>,
 }
 
+/// Whether a value begins as the keys of a known format do.
+pub(crate) fn begins_as_known(value: &[u8]) -> bool {
+    lexicon::lexicon().known.begin(value)
+}
+
 /// A set of bytes.
 pub(crate) type ByteSet = [bool; 256];
 
@@ -426,7 +436,9 @@ impl Detector {
         let secret = text.get(span.0..span.1).filter(|s| !s.is_empty())?;
         let suspicion =
             if matches!(self.kind, Kind::Marker | Kind::Word) { Suspicion::Low } else { Suspicion::High };
-        if self.allow.iter().any(|a| a == secret) || is_placeholder(secret, suspicion) {
+        let documented =
+            lexicon::lexicon().documented.contains(secret) || self.allow.iter().any(|a| a == secret);
+        if documented || is_placeholder(secret, suspicion) {
             return None;
         }
         if self.kind != Kind::Marker && in_placeholder(text.get(..span.0).unwrap_or_default(), secret) {
@@ -435,11 +447,12 @@ impl Detector {
         // Nothing behind the match is looked at but the byte that closed it: the answer must not depend on how much of
         // the text is there already.
         let name = name_around(text.get(..end).unwrap_or_default(), literal);
-        let opening = span.0.checked_sub(1).and_then(|at| text.get(at)).filter(|b| b"\"'`".contains(b));
-        let quoted = opening.is_some() && opening == text.get(span.1);
+        let quote = span.0.checked_sub(1).and_then(|at| text.get(at)).filter(|b| b"\"'`".contains(b));
         let glue = text.get(literal.min(span.0)..span.0).unwrap_or_default().iter().rev();
         let listed = glue.clone().find(|b| !b"\"'`\\ \t".contains(b)) == Some(&b',');
-        let matched = Matched { name, secret, quoted, opened: opening.is_some(), listed };
+        let left = text.get(start.saturating_sub(LOOK_BACK_BYTES)..start).unwrap_or_default();
+        let (opening, closing) = (quote.copied(), text.get(span.1).copied());
+        let matched = Matched { name, secret, left, opening, closing, listed };
         self.checks.iter().all(|check| check.holds(matched)).then_some(span)
     }
 
@@ -466,6 +479,9 @@ fn is_edge(back: &[u8]) -> bool {
         back.len() >= from_end && back.iter().rev().take(from_end - 1).all(u8::is_ascii_hexdigit)
     };
     let at = |from_end: usize| back.len().checked_sub(from_end).and_then(|n| back.get(n)).copied();
+    if *last == b'm' && is_colour(back) {
+        return true;
+    }
     match (at(2), at(3), at(5), at(6)) {
         (Some(b'\\'), ..) => matches!(last, b'n' | b'r' | b't'),
         (_, Some(b'%'), ..) => hex(3),
@@ -484,6 +500,13 @@ fn in_placeholder(left: &[u8], value: &[u8]) -> bool {
         && name.is_some_and(|name| name.ends_with(b":") && name.iter().all(part))
 }
 
+/// Whether `back` ends with a terminal's change of colour: ESC, `[`, numbers, `m`.
+fn is_colour(back: &[u8]) -> bool {
+    let head = back.split_last().map(|(_, head)| head).unwrap_or_default();
+    let numbers = head.iter().rev().take_while(|b| b.is_ascii_digit() || **b == b';').count();
+    head.get(..head.len() - numbers).is_some_and(|head| head.ends_with(b"\x1b["))
+}
+
 /// The identifier that the literal at `at` is part of.
 fn name_around(text: &[u8], at: usize) -> &[u8] {
     let part = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
@@ -493,5 +516,7 @@ fn name_around(text: &[u8], at: usize) -> &[u8] {
     text.get(at - before..at + behind).unwrap_or_default()
 }
 
+#[cfg(test)]
+mod catalogue;
 #[cfg(test)]
 mod tests;

@@ -117,6 +117,8 @@ pub(super) enum CheckEntry {
     Password,
     /// Looks like a password where a word is as likely: letters, digits or symbols mixed.
     Typed,
+    /// Not the user's part of a URL: `https://me@host`.
+    Outside,
     /// Not what documentation writes in its place.
     NotTrivial,
     /// Anything but a reference, where nothing but a password can stand.

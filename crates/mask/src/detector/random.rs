@@ -1,12 +1,43 @@
 //! Telling generated values from words.
 
-/// The letter pairs that make up most of English and of program identifiers.
-const COMMON_PAIRS: &[u8] = b"th he in er an re nd at on nt ha es st en ed to it ou ea hi is or ti as te et ng of al de \
-se le sa si ar ve ra ld ur ro ri io ic co me ne ta us el ma ch li be fo om wi ho ec no la ll di il ca lo ac ee ss us \
-tr ro nc ad pe na ce pr ge ut ly ns un em ol ai ot su mo am os po ul ie ow sp ct id ir pa wa rs so wo ke ig im we op \
-ay vi up qu pl ab ck oo ef fi ex mp cr sh av ey ts ag ob ap ut sc tt rt da do va mi ni fa ev ty if ry tu ci ub gr cl \
-my go ph by wh fr bl br dr ff gh gu ht iv iz ki ls lt mb mm my nn nk nf np ok pp ps rc rd rk rl rm rn rr sk sl sm sw \
-tc ue ui uc ud ug um wn ws xt yp ym ys za ze ga gi gn ef eg ep eq ib ia lu pu ru og od nu mu bu cu fu du";
+/// How much likelier a letter follows another in words than by chance: a row per letter, a column per follower, `a` for
+/// 2^-4 and each letter behind it 2^0.3 more. Counted by `bench/mask/pairs.py` over the words of program sources and
+/// manuals.
+const LIKELINESS: [&[u8; 26]; 26] = [
+    b"goqphhmbmaitpsaoatqukifgja",
+    b"smnlskiarkeujhrkappjrgaene",
+    b"shmjsiasnaqpjfvjapmsmecaga",
+    b"rllpxlhfvdenijqjgopingddha",
+    b"phqslmjdgabontgliutqekgoha",
+    b"qklmrugcvaaphlsiaonpocdaka",
+    b"qgkgwglpracqlppjasqkofabgh",
+    b"wdgiwfdetahklhthaplqnceaja",
+    b"nmqnnmoaaadpowrmamrramaial",
+    b"thilvkfbogogljtlaetjselaaa",
+    b"qkkmyilmtecmimmjbjsmkejaja",
+    b"sgjnvhgauaerffsjagonmhadpa",
+    b"vnhhwfaasafmnfrtaepiogacfa",
+    b"rfqsrmudpajifkpiafsuljcafa",
+    b"jlqpfjlbjbippvmpaupoplmeba",
+    b"tfjhuicmpagqhfsoauoqncebja",
+    b"lalnegdchadqhgecinpkykhaaa",
+    b"tgmmwhkbtaimmlsjanqpkhcala",
+    b"ofoguhgpsajmihoogirvpegala",
+    b"sflividquaaljgqkaspnlcfdna",
+    b"nqnjpnkanabrpuhpasstaaacaa",
+    b"vglhygfdtaciliooagmlebhgad",
+    b"vjmksehpuahljqskarqlfefaaa",
+    b"okrnsofhraflpimtciovhhemia",
+    b"plnhphkapaapqrmwalsqgkifhi",
+    b"thifyiejsaaokdniajigebiaji",
+];
+
+/// The likeliness of a letter pair, as a logarithm in hundredths: 0 is chance.
+fn likeliness(pair: [u8; 2]) -> i32 {
+    let letter = |b: u8| usize::from(b.to_ascii_lowercase().wrapping_sub(b'a'));
+    let row = LIKELINESS.get(letter(pair[0]));
+    row.and_then(|row| row.get(letter(pair[1]))).map_or(0, |step| i32::from(*step - b'a') * 30 - 400)
+}
 
 /// Bits per byte.
 pub(crate) fn shannon(value: &[u8]) -> f32 {
@@ -20,24 +51,6 @@ pub(crate) fn shannon(value: &[u8]) -> f32 {
     counts.iter().filter(|c| **c > 0).map(|c| f32::from(*c) / total).map(|p| -p * p.log2()).sum()
 }
 
-fn pairs() -> &'static [bool; 26 * 26] {
-    static PAIRS: std::sync::OnceLock<[bool; 26 * 26]> = std::sync::OnceLock::new();
-    PAIRS.get_or_init(|| {
-        let mut table = [false; 26 * 26];
-        for pair in COMMON_PAIRS.split(|b| *b == b' ').filter_map(|p| p.first_chunk::<2>()) {
-            if let Some(slot) = table.get_mut(pair_index(*pair)) {
-                *slot = true;
-            }
-        }
-        table
-    })
-}
-
-fn pair_index(pair: [u8; 2]) -> usize {
-    let letter = |b: u8| usize::from(b.to_ascii_lowercase().wrapping_sub(b'a'));
-    letter(pair[0]) * 26 + letter(pair[1])
-}
-
 /// What a value is made of.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
@@ -49,9 +62,10 @@ pub(crate) struct Shape {
     pub(crate) other: usize,
     /// Changes between lower, upper, digit and other, in percent of the places where one could be.
     pub(crate) changes: usize,
-    /// Letter pairs that are common in words, in percent of all letter pairs; 100 when there are none.
-    pub(crate) natural: usize,
-    pub(crate) pairs: usize,
+    /// How likely its letter pairs are in words, on average: about 90 for words, -120 for chance; 100 without pairs.
+    pub(crate) natural: i32,
+    /// How many letter pairs that tells of.
+    pub(crate) pairs: i32,
     pub(crate) entropy: f32,
 }
 
@@ -64,16 +78,17 @@ impl Shape {
             _ => 3,
         };
         let count = |wanted: u8| value.iter().filter(|b| class(**b) == wanted).count();
-        let (mut changes, mut natural, mut letters) = (0, 0, 0);
+        let (mut changes, mut natural, mut pairs) = (0, 0, 0);
         for pair in value.windows(2) {
             let &[a, b] = pair else { continue };
             // `Ab` is how a word begins, not a change.
             if class(a) != class(b) && !(class(a) == 1 && class(b) == 0) {
                 changes += 1;
             }
-            if a.is_ascii_alphabetic() && b.is_ascii_alphabetic() {
-                letters += 1;
-                natural += usize::from(pairs().get(pair_index([a, b])).copied().unwrap_or(false));
+            // `aB` is where a word ends.
+            if a.is_ascii_alphabetic() && b.is_ascii_alphabetic() && !(class(a) == 0 && class(b) == 1) {
+                pairs += 1;
+                natural += likeliness([a, b]);
             }
         }
         Self {
@@ -83,8 +98,8 @@ impl Shape {
             digits: count(2),
             other: count(3),
             changes: changes * 100 / value.len().saturating_sub(1).max(1),
-            natural: (natural * 100).checked_div(letters).unwrap_or(100),
-            pairs: letters,
+            natural: natural.checked_div(pairs).unwrap_or(100),
+            pairs,
             entropy: shannon(value),
         }
     }
@@ -100,8 +115,15 @@ pub(crate) fn looks_random(value: &[u8]) -> bool {
     if shape.len < 8 || shape.entropy < 2.6 {
         return false;
     }
-    if is_worded(value) || is_identifier(value) || sequence(value) * 3 >= shape.len.max(18) {
+    if is_worded(value) || is_identifier(value) || is_host(value) || sequence(value) * 3 >= shape.len.max(18)
+    {
         return false;
+    }
+    if mixes_alphabets(value) {
+        return false;
+    }
+    if let Some(key) = behind_words(value) {
+        return looks_random(key);
     }
     let hex = value.iter().all(u8::is_ascii_hexdigit);
     // Hex is made of whole bytes.
@@ -114,26 +136,58 @@ pub(crate) fn looks_random(value: &[u8]) -> bool {
     if shape.letters() == 0 {
         return shape.digits >= 16 && shape.entropy >= 2.8;
     }
-    let unlikely_words = shape.pairs < 4 || shape.natural < 62;
+    let unlikely_words = shape.pairs < 4 || shape.natural < 35;
     match (shape.digits, shape.len) {
-        (0, ..16) => shape.lower > 0 && shape.upper > 0 && shape.changes >= 25 && shape.natural < 50,
-        (0, _) => shape.entropy >= 3.4 && shape.natural < 55 && (shape.changes >= 15 || shape.natural < 45),
+        (0, ..16) => shape.lower > 0 && shape.upper > 0 && shape.changes >= 25 && shape.natural < -20,
+        (0, _) => shape.entropy >= 3.4 && shape.natural < 10 && (shape.changes >= 15 || shape.natural < -30),
         (_, ..16) => shape.changes >= 15 && shape.entropy >= 2.75 && unlikely_words,
         _ => shape.entropy >= 3.0 && shape.changes >= 12 && unlikely_words,
     }
 }
 
 /// Whether separators part a value into words, numbers and names such as `x64`: `jackson-0.11.2`.
-fn is_worded(value: &[u8]) -> bool {
+pub(super) fn is_worded(value: &[u8]) -> bool {
     let mut parts = value.split(|b| !b.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
     let word = |part: &[u8]| {
         let digits = part.iter().filter(|b| b.is_ascii_digit()).count();
         let shape = Shape::of(part);
+        let cased = shape.upper <= 1 || shape.lower == 0;
         part.len() <= 4
             || digits == part.len()
-            || digits == 0 && shape.natural >= 50 && (shape.upper <= 1 || shape.lower == 0)
+            || digits == 0 && shape.natural >= 0 && cased
+            // `pkcs11`, `s1hat`, `prime256v1`
+            || part.len() <= 10 && digits <= 4 && digit_groups(part) <= 2 && part.first().is_some_and(u8::is_ascii_alphabetic) && cased
     };
     value.iter().any(|b| !b.is_ascii_alphanumeric()) && value.len() < 40 && parts.all(word)
+}
+
+/// The shortest key that is judged without the words before it, in bytes.
+const BEHIND_WORDS_BYTES_MIN: usize = 16;
+
+/// What stands behind the words of a key that says whose it is: `acme_live_…`.
+fn behind_words(value: &[u8]) -> Option<&[u8]> {
+    let at = value.iter().rposition(|b| *b == b'_')?;
+    let (words, key) = value.split_at_checked(at)?;
+    let key = key.get(1..)?;
+    let word = |part: &[u8]| part.len() <= 12 && part.iter().all(u8::is_ascii_lowercase);
+    (key.len() >= BEHIND_WORDS_BYTES_MIN && words.split(|b| *b == b'_').all(word)).then_some(key)
+}
+
+/// Whether `+` and `_` are in a value: of the alphabets of base64, each has one of them.
+pub(super) fn mixes_alphabets(value: &[u8]) -> bool {
+    value.contains(&b'+') && value.contains(&b'_')
+}
+
+fn digit_groups(value: &[u8]) -> usize {
+    let begins = |n: usize| n.checked_sub(1).and_then(|at| value.get(at)).is_none_or(|b| !b.is_ascii_digit());
+    value.iter().enumerate().filter(|(n, b)| b.is_ascii_digit() && begins(*n)).count()
+}
+
+/// Whether a value is a host's name: lower case, and a top-level domain that many have.
+pub(super) fn is_host(value: &[u8]) -> bool {
+    let lower = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-');
+    let domains: [&[u8]; 8] = [b".com", b".net", b".org", b".io", b".dev", b".app", b".cloud", b".local"];
+    value.iter().all(lower) && domains.iter().any(|domain| value.ends_with(domain))
 }
 
 /// Whether a value is a name in a program that has numbers in it: `X25519_PRIVATE_KEY_LEN`, `Ed25519PrivateKey`.
@@ -146,7 +200,7 @@ fn is_identifier(value: &[u8]) -> bool {
     let (mut letters, mut words, mut groups) = (0, 0, 0);
     let mut word: Vec<u8> = Vec::new();
     let mut close = |word: &mut Vec<u8>| {
-        if word.len() >= 3 && Shape::of(word).natural >= 50 {
+        if word.len() >= 3 && Shape::of(word).natural >= 0 {
             words += word.len();
         }
         letters += word.len();
@@ -184,12 +238,37 @@ pub(super) fn sequence(value: &[u8]) -> usize {
 /// Whether a value reads like words: what must not become a known value.
 pub(crate) fn looks_like_words(value: &[u8]) -> bool {
     let shape = Shape::of(value);
-    shape.letters() == shape.len && shape.len < 16 && shape.natural >= 60
+    shape.letters() == shape.len && shape.len < 16 && shape.natural >= 30
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn letters_of_words_are_likely_and_others_are_not() {
+        assert!(Shape::of(b"internationalisation").natural > 60);
+        assert!(Shape::of(b"xqzjvkwpqgxz").natural < -100);
+        assert_eq!(Shape::of(b"1234").natural, 100);
+        assert!(LIKELINESS.iter().flat_map(|row| row.iter()).all(|step| (b'a'..=b'y').contains(step)));
+    }
+
+    #[test]
+    fn names_in_programs_are_no_keys() {
+        for value in [
+            "mld_sk_s1hat_lazy",
+            "gnutls_x509_crq_t",
+            "poly1305_state",
+            "db-7.internal.net",
+            "aes_cfb128_cipher",
+        ] {
+            assert!(!looks_random(value.as_bytes()), "{value}");
+        }
+        for value in ["acme_live_k7f3qz9d2m4x8w1v", "acme_upload_6f91c4d08ab372e5f0c6b912ad7483e0"] {
+            assert!(looks_random(value.as_bytes()), "{value}");
+        }
+        assert!(!looks_random(b"Zx81k+pLw0Tn5_vBq7Gh2L"), "no alphabet has both signs");
+    }
 
     #[test]
     fn generated_values_are_told_from_words() {
