@@ -2,16 +2,20 @@
 """False findings per megabyte of benign text: benign.py BINARY [--show DETECTOR] [ROOT ...]
 
 Reads text files below each root (without one: the Rust toolchain, crate sources, the system's docs, headers and script
-libraries, up to 14 MB of each), masks each file as one text with `keyward mask --jsonl text`, and counts findings by
-detector. Mail addresses in such files are real, so that they are counted apart.
+libraries, up to 14 MB of each, and what made.py makes: answers of JSON APIs, embeddings, images in base64, logs, lock
+files), masks each file as one text with `keyward mask --jsonl text`, and counts findings by detector. Mail addresses in
+such files are real, so that they are counted apart.
 """
 
 import collections
+import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
+
+from made import made
 
 ROOTS = ["~/.rustup", "~/.cargo/registry/src", "/usr/share/doc", "/usr/lib/python3", "/usr/share/perl", "/usr/include"]
 ENDINGS = tuple(".rs .toml .md .lock .txt .json .yaml .yml .py .h .pl .pm .html .c .cfg .js .css .sh .log".split())
@@ -58,10 +62,10 @@ def main():
         del roots[at : at + 2]
     size = 0
     with tempfile.TemporaryFile("w+", encoding="utf-8") as rows:
-        for root in roots or ROOTS:
-            for path, text in texts(root):
-                size += len(text.encode())
-                rows.write(json.dumps({"path": path, "text": text}) + "\n")
+        sources = [texts(root) for root in roots] if roots else [made(), *map(texts, ROOTS)]
+        for path, text in itertools.chain.from_iterable(sources):
+            size += len(text.encode())
+            rows.write(json.dumps({"path": path, "text": text}) + "\n")
         rows.seek(0)
         personal = personal_detectors()
         masked = subprocess.Popen([binary, "mask", "--jsonl", "text"], stdin=rows, stdout=subprocess.PIPE)

@@ -48,7 +48,7 @@ impl CheckEntry {
             Self::Mixed => {
                 secret.iter().any(u8::is_ascii_digit) && secret.iter().any(u8::is_ascii_alphabetic)
             }
-            Self::Random => looks_random(secret) && !has_part(secret, "://"),
+            Self::Random => looks_random(secret) && !has_part(secret, "://") && !is_assignment(secret),
             Self::Password => {
                 looks_like_password(secret, matched.is_quoted())
                     && (!matched.listed || looks_typed(secret))
@@ -85,6 +85,12 @@ fn is_jwt_header(token: &[u8]) -> bool {
     URL_SAFE.decode(header).is_ok_and(|json| {
         json.starts_with(b"{") && ["\"alg\"", "\"enc\"", "\"typ\""].iter().any(|k| has_part(&json, k))
     })
+}
+
+/// Whether a value is an assignment of its own: `trace_id=…`. What is assigned there is judged by its own name.
+fn is_assignment(value: &[u8]) -> bool {
+    let name = value.iter().take_while(|b| b.is_ascii_lowercase() || **b == b'_').count();
+    name > 1 && value.get(name) == Some(&b'=') && value.get(name + 1).is_some_and(|b| *b != b'=')
 }
 
 /// Whether a value is a name in a program: `x509_crq_t`.

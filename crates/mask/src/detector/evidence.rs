@@ -9,7 +9,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use super::lexicon::{Weight, lexicon};
 use super::names::names_a_credential;
 use super::placeholder::{Suspicion, is_placeholder};
-use super::random::{Shape, is_host, looks_random, mixes_alphabets, sequence};
+use super::random::{Shape, is_host, is_identifier, is_worded, looks_random, mixes_alphabets, sequence};
 use crate::literal::{ANCHOR_BYTES, Case, LANES, LiteralSet, Needle};
 
 /// How far left of a value evidence is looked for, in bytes.
@@ -44,6 +44,8 @@ struct Found {
     word_glued: Option<Weight>,
     service: bool,
     service_glued: bool,
+    /// The value is a path's part behind the service's name.
+    path: bool,
 }
 
 impl Evidence {
@@ -109,10 +111,11 @@ impl Evidence {
                     || found.word_glued.is_some_and(|w| w >= enough)
                     || found.word.is_some_and(near)
             }
-            Kind::Digest => pair || service || strong,
+            Kind::Digest => (pair || service) && !found.path || strong,
             Kind::Letters => pair || strong || found.service_glued && value.len() >= 24,
             Kind::Sequence => {
-                let assigned = || strong && value.len() >= 24 && assigned_name(left).is_some();
+                let assigned =
+                    || strong && value.len() >= 24 && !is_identifier(value) && assigned_name(left).is_some();
                 pair && (found.word_glued.is_some() || found.service_glued) || assigned()
             }
         }
@@ -167,6 +170,7 @@ impl Evidence {
             } else {
                 found.service = true;
                 found.service_glued |= glued;
+                found.path |= glued && between == b"/";
             }
         }
         found
@@ -195,7 +199,7 @@ impl Kind {
         {
             return None;
         }
-        if lexicon().identifiers.begin(&value.to_ascii_lowercase()) {
+        if lexicon().identifiers.begin(&value.to_ascii_lowercase()) || is_date(value) {
             return None;
         }
         let shape = Shape::of(value);
@@ -213,6 +217,9 @@ impl Kind {
                 16.. if shape.entropy >= 2.5 => Some(Self::Sequence),
                 _ => None,
             };
+        }
+        if value.contains(&b'_') && is_worded(value) {
+            return None;
         }
         let random = looks_random(value);
         match (random, shape.digits) {
@@ -233,6 +240,14 @@ pub(crate) fn may_hold_value(run: &[u8]) -> bool {
     any(u8::is_ascii_digit)
         || any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase)
         || sequence(run) >= SEQUENCE_BYTES_MIN
+}
+
+/// A day, and maybe a time of it: `2026-03-12T08`.
+fn is_date(value: &[u8]) -> bool {
+    let shape: &[u8] = b"0000-00-00";
+    value.len() > shape.len()
+        && shape.iter().zip(value).all(|(form, b)| if *form == b'0' { b.is_ascii_digit() } else { form == b })
+        && value.get(shape.len()).is_some_and(|b| matches!(b, b'T' | b't' | b'_' | b'-'))
 }
 
 /// Hex digits only, or a UUID.

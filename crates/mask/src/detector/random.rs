@@ -191,7 +191,7 @@ pub(super) fn is_host(value: &[u8]) -> bool {
 }
 
 /// Whether a value is a name in a program that has numbers in it: `X25519_PRIVATE_KEY_LEN`, `Ed25519PrivateKey`.
-fn is_identifier(value: &[u8]) -> bool {
+pub(super) fn is_identifier(value: &[u8]) -> bool {
     if value.len() > 64
         || !value.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':' | b'/'))
     {
