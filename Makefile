@@ -3,7 +3,7 @@
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/keyward-target
 KIT ?= $(HOME)/.cache/keyward-kit
 
-.PHONY: help demo test lint unit e2e doc bench fmt kit tools clean-kit
+.PHONY: help demo test lint unit e2e doc bench bench-mask fmt kit tools clean-kit
 
 help: ## list what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,10 @@ e2e: tools kit ## the real binary with real clients, identity provider and model
 bench: tools kit ## the gateway beside nginx and Envoy; writes bench/results
 	cargo build --release --locked -p keyward
 	$(KIT)/venv/bin/python bench/gateway/run.py
+
+bench-mask: tools ## the masker beside other scanners that are installed; writes bench/results/mask.json
+	cargo build --release --locked -p keyward
+	python3 bench/mask/peers.py
 
 fmt: ## format everything
 	cargo fmt --all

@@ -2,10 +2,16 @@
 //!
 //! Promise: at any level, events of other people's crates appear only from `info` up: at `debug` and `trace` HTTP, TLS
 //! and database libraries print headers, bodies and statements, and with them secrets. Ours never carry one, because
-//! the types that hold secrets cannot be printed. Exceptions: none; a directive for a dependency is capped too.
+//! the types that hold secrets cannot be printed. Beneath both, what is written goes through the masker: a credential
+//! that a text of somebody else's carried here does not leave, and a line that cannot be masked is left out (*fails
+//! closed*). Exceptions: none; a directive for a dependency is capped too.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write};
+use std::sync::{Arc, LazyLock};
 
+use keyward_core::Confidence;
+use keyward_mask::walk::{BodyFormat, BodyMasker};
+use keyward_mask::{Detectors, Profile};
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::Layer as _;
@@ -42,7 +48,7 @@ pub fn start(log: Log) -> Result<(), DirectiveError> {
     };
     let color =
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let subscriber = subscriber(filter, style, color, std::io::stderr);
+    let subscriber = subscriber(filter, style, color, move || Masked { inner: std::io::stderr(), style });
     // A second start, in a test or an embedding program, keeps the first one's settings.
     _ = tracing::subscriber::set_global_default(subscriber);
     result
@@ -68,6 +74,45 @@ where
             let layer = layer.json().flatten_event(true).with_current_span(true).with_span_list(false);
             Box::new(tracing_subscriber::registry().with(layer.with_filter(filter)))
         }
+    }
+}
+
+/// What logs are masked with: every credential that is more than a guess. Built for the first line.
+static MASK: LazyLock<Option<Arc<Profile>>> = LazyLock::new(|| {
+    let detectors = Detectors::builtin();
+    let sure =
+        detectors.iter().filter(|d| d.group() == "credentials" && d.confidence() >= Confidence::Medium);
+    let names: Vec<String> = sure.map(|detector| detector.id().to_owned()).collect();
+    Profile::builder().detectors(detectors, &names).build().ok().map(Arc::new)
+});
+
+/// Stands for a line that cannot be masked.
+const LEFT_OUT: &[u8] =
+    b"{\"level\":\"WARN\",\"message\":\"a line of the log could not be masked and was left out\"}\n";
+
+/// Masks what is written; a line comes in one piece.
+struct Masked<W> {
+    inner: W,
+    style: Style,
+}
+
+impl<W: Write> Write for Masked<W> {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let format = match self.style {
+            Style::Text => BodyFormat::Text,
+            Style::Json => BodyFormat::Json,
+        };
+        let mut out = Vec::with_capacity(line.len());
+        let masked = MASK.as_ref().is_some_and(|profile| {
+            let mut masker = BodyMasker::new(Arc::clone(profile), format);
+            masker.push(line, &mut out).and_then(|()| masker.finish(&mut out)).is_ok()
+        });
+        self.inner.write_all(if masked { &out } else { LEFT_OUT })?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
     }
 }
 
@@ -98,8 +143,7 @@ fn targets(level: LogLevel, directives: Option<&str>) -> Result<Targets, Directi
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use super::*;
 
@@ -120,7 +164,8 @@ mod tests {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let filter = targets(LogLevel::Trace, directives).unwrap();
-        tracing::subscriber::with_default(subscriber(filter, style, false, move || writer.clone()), events);
+        let writer = move || Masked { inner: writer.clone(), style };
+        tracing::subscriber::with_default(subscriber(filter, style, false, writer), events);
         let bytes = buffer.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -156,6 +201,21 @@ mod tests {
             (&value["message"], &value["answer"], &value["level"]),
             (&"hello".into(), &42.into(), &"INFO".into())
         );
+    }
+
+    #[test]
+    fn a_credential_in_somebody_else_s_words_is_masked() {
+        // Parts of no real key.
+        let key = ["ghp_", "k3Jx9QmZ2pLw8Rt5Vb7Nc1Yd6Hs4Gf0LAnCC"].concat();
+        for style in [Style::Text, Style::Json] {
+            let events = || tracing::warn!(target: "keyward", error = %format!("\"{key}\" is no host"), "refused: {key}");
+            let text = logged(None, style, events);
+            assert_eq!(text.matches("[REDACTED:github_pat]").count(), 2, "{text}");
+            assert!(!text.contains(&key) && text.ends_with('\n'), "{text}");
+            if style == Style::Json {
+                serde_json::from_str::<serde_json::Value>(text.trim_end()).unwrap();
+            }
+        }
     }
 
     #[test]

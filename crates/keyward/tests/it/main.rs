@@ -23,3 +23,5 @@ mod running;
 mod starting;
 #[cfg(test)]
 mod streaming;
+#[cfg(test)]
+mod styling;
