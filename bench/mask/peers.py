@@ -3,12 +3,13 @@
 
 In one run, on the same files: the share of the corpus's secrets that each finds (of keyward: masks), findings in benign
 text per MB, and MB of benign text per CPU-second of the whole process. A scanner that is not installed is skipped with
-a notice, and so is the corpus: both are no part of the project. Writes bench/results/mask.json.
+a notice, and so is the corpus: both are no part of the project. Writes bench/results/mask.json. (Kingfisher is not in
+cargo's registry: the crate of that name is another program.)
 
 A secret counts as found when what was found covers it but for a run of max(3, 20 %) bytes; what a scanner says it
 found is looked for in the text it found it in. CPU times are used, so that other work on the machine changes little.
 
-  cargo install ripsecrets kingfisher --root ~/.cache/keyward-kit/peers
+  cargo install ripsecrets --root ~/.cache/keyward-kit/peers
   python3 -m venv ~/.cache/keyward-kit/peers/venv && ~/.cache/keyward-kit/peers/venv/bin/pip install detect-secrets
 """
 

@@ -9,6 +9,17 @@ use crate::{Field, FieldRule, JsonPath, MaskRule, Style};
 
 const DETECT_HELP: &str = "`keyward mask --list` shows the names; those of your own packs count once `detectors` of the \
 configuration names the pack";
+/// Headers that an answer cannot be read without.
+const FRAMING: [&str; 8] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 const PATH_HELP: &str = "a path is written like $.user.email, $..api_key or $.items[*].ssn";
 
 pub(super) fn read(
@@ -110,7 +121,14 @@ fn read_field(report: &mut Report<'_>, node: &At, style: Style) -> Option<FieldR
                 report.at(value.referenced, format!("`{text}` is no name of a header"), None);
                 return None;
             }
-            Field::Header(text.to_ascii_lowercase().into())
+            let name = text.to_ascii_lowercase();
+            if FRAMING.contains(&name.as_str()) {
+                let message =
+                    format!("`{name}` says how an answer is to be read: without it, the answer is broken");
+                report.at(value.referenced, message, Some("mask what is in the body instead".to_owned()));
+                return None;
+            }
+            Field::Header(name.into())
         }
         _ => {
             if text.is_empty() || text.len() > FIELD_BYTES_MAX {

@@ -51,6 +51,7 @@ fn what_a_mask_cannot_do_is_refused() {
         ("where: [response], fields: [{header: x-a}]", "add `headers` for a header"),
         ("where: [headers], fields: [{path: $.a}]", "nowhere that `where` names"),
         ("where: [headers], fields: [{header: 'x a'}]", "no name of a header"),
+        ("where: [headers], fields: [{header: Content-Length}]", "the answer is broken"),
         ("where: [response], fields: [{path: $.a, style: gone}]", "`style` cannot be `gone`"),
         ("detect: [credentials], where: [response], except: ['$.a[']", "`]` is missing"),
         ("detect: [credentials], where: [response], exept: ['$.a']", "did you mean `except`?"),

@@ -152,10 +152,10 @@ impl Event {
                 Token::Scalar(len) => {
                     key = None;
                     self.fact(data, at - len..at, false);
-                    if let Rule::Field(field) = paths::rule(fields, self.scanner.path())
+                    if let Some(field) = fields.at(self.scanner.path())
                         && self.scanner.scalar() != b"null"
                     {
-                        self.string(at - len..at, at - len, Treatment::Scalar(field), false);
+                        self.string(at - len..at, at - len, Treatment::Scalar(FieldIndex(field)), false);
                     }
                 }
                 Token::Open(_) => {

@@ -101,6 +101,17 @@ fn a_stream_s_fields_are_masked_event_by_event() {
 }
 
 #[test]
+fn a_line_s_fields_are_masked_line_by_line() {
+    let profile = with_fields(&[("$..ssn", Style::Redact)], &["$.note"]);
+    let key = ["AKIA", "Z7Q2M4X6V3N5B2K7"].concat();
+    let input = format!("{{\"ssn\":34}}\n{{\"note\":\"{key}\",\"a\":[{{\"ssn\":\"x\"}}]}}\n");
+    let expected = format!(
+        "{{\"ssn\":\"[REDACTED:field:ssn]\"}}\n{{\"note\":\"{key}\",\"a\":[{{\"ssn\":\"[REDACTED:field:ssn]\"}}]}}\n"
+    );
+    assert_eq!(mask_with(&profile, BodyFormat::Ndjson, &input), expected);
+}
+
+#[test]
 fn headers_and_form_fields_are_found_by_name() {
     let field = |field| FieldRule { field, style: Style::Redact };
     let rules = [field(Field::Header("x-inner".into())), field(Field::Form("pass word".into()))];
