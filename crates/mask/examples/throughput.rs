@@ -1,9 +1,10 @@
-//! How fast the engine is: `cargo run --release -p keyward-mask --example throughput [FILE…]`.
+//! How fast the engine is: `cargo run --release -p keyward-mask --example throughput [--only QUESTION] [FILE…]`.
 //!
 //! Prints one table per question: megabytes per second of one core over kinds of text and sets of features, the cost of
 //! a small body and of a small delta, whether cost and memory grow with the size of a text, and what compiling costs.
 //! Times are CPU times of the thread where the system tells them, so that a busy machine changes them little. Files
-//! that are named are read as plain text and measured beside the texts that are made here.
+//! that are named are read as plain text and measured beside the texts that are made here. Questions are `compiling`,
+//! `plain`, `bodies`, `small` and `growing`.
 #![allow(clippy::print_stdout, reason = "a program for a terminal")]
 
 use std::fmt::Write as _;
@@ -191,7 +192,7 @@ fn features() -> Result<Vec<Features>, Error> {
             builder = builder.known([KnownValue::new(&format!("value{n}"), tail.as_bytes())?]);
         }
         if detectors {
-            builder = builder.detectors(Detectors::builtin(), &["credentials"]);
+            builder = builder.detectors(Detectors::builtin(), &["credentials", "pii"]);
         }
         list.push(Features { name, profile: Arc::new(builder.build()?) });
     }
@@ -250,14 +251,29 @@ fn texts(files: &[String]) -> Result<Vec<(String, Vec<u8>)>, Error> {
 }
 
 fn main() -> Result<(), Error> {
-    let files: Vec<String> = std::env::args().skip(1).collect();
-    compiling()?;
+    let mut files: Vec<String> = std::env::args().skip(1).collect();
+    let only = files.iter().position(|argument| argument == "--only").and_then(|at| {
+        files.remove(at);
+        (at < files.len()).then(|| files.remove(at))
+    });
+    let asked = |question: &str| only.as_deref().is_none_or(|only| only == question);
+    if asked("compiling") {
+        compiling()?;
+    }
     let features = features()?;
-    plain(&features, &files)?;
     let text = prose(TEXT_BYTES / 4, 11);
-    bodies(&features, &text);
-    small(&features, &text);
-    growing(&features, &text);
+    if asked("plain") {
+        plain(&features, &files)?;
+    }
+    if asked("bodies") {
+        bodies(&features, &text);
+    }
+    if asked("small") {
+        small(&features, &text);
+    }
+    if asked("growing") {
+        growing(&features, &text);
+    }
     Ok(())
 }
 
@@ -273,7 +289,7 @@ fn compiling() -> Result<(), Error> {
     );
     let (from, before) = (Instant::now(), resident());
     let ten: Vec<_> = (0..10)
-        .map(|_| Profile::builder().detectors(Detectors::builtin(), &["credentials"]).build())
+        .map(|_| Profile::builder().detectors(Detectors::builtin(), &["credentials", "pii"]).build())
         .collect::<Result<_, _>>()?;
     println!(
         "ten profiles built in {:?}, {} KB resident, {} KB in all",

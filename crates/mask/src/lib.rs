@@ -7,6 +7,7 @@
 //! In suggested reading order:
 
 mod fields;
+mod class;
 mod lane;
 mod literal;
 mod matches;

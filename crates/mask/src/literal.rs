@@ -1,18 +1,18 @@
 //! The literals that candidates begin with, found in one pass however many there are.
 //!
-//! Each literal is known by the three bytes in it that are rarest in ordinary text. Whether three bytes of the text may
-//! be such an anchor is one look into a bit set that stays in the first cache level, so that clean text costs the same
-//! for ten literals and for a thousand, in long texts and in pieces of a few bytes.
+//! Each literal is known by an anchor: three of its bytes, chosen to be rare in ordinary text, and the byte behind them.
+//! Whether an anchor may stand at a position is one look into a table that stays in the first cache level: the three
+//! bytes choose an entry, the fourth one of its eight bits. So clean text costs the same for ten literals and for a
+//! thousand, in long texts and in pieces of a few bytes.
 
 /// The longest literal a detector may have, in bytes.
 pub(crate) const LITERAL_BYTES_MAX: usize = 40;
-/// Bytes of an anchor. Shorter literals are not supported.
+/// The bytes of an anchor that choose an entry. Shorter literals are not supported.
 pub(crate) const ANCHOR_BYTES: usize = 3;
 /// Positions that are looked at together.
 const STEP: usize = 16;
-/// log2 of the bits in a filter: for a thousand literals, less than one in a hundred positions is looked at in vain.
-const FILTER_BITS: u32 = 17;
-const FILTER_WORDS: usize = 1 << (FILTER_BITS - 6);
+/// log2 of the table's entries, of a byte each.
+const TABLE_BITS: u32 = 14;
 const BUCKET_BITS: u32 = 11;
 
 /// A literal to search for.
@@ -35,6 +35,35 @@ pub(crate) enum Case {
 pub(crate) const LANES: usize = 2;
 
 impl Needle {
+    /// Where its rarest bytes stand: three, and one behind them where it is long enough. None in a shorter one.
+    fn rarest(&self) -> Option<usize> {
+        let width = self.bytes.len().min(ANCHOR_BYTES + 1);
+        let anchors =
+            self.bytes.windows(width).enumerate().filter(|(_, anchor)| anchor.len() >= ANCHOR_BYTES);
+        anchors.map(|(offset, anchor)| (commonness(anchor), offset)).min().map(|(_, offset)| offset)
+    }
+
+    /// How the at most `len` bytes from `offset` on may be spelled.
+    fn spellings(&self, offset: usize, len: usize) -> Vec<Vec<u8>> {
+        let written = self.bytes.get(offset..self.bytes.len().min(offset + len)).unwrap_or_default();
+        let mut all = vec![Vec::new()];
+        for (n, byte) in (offset..).zip(written) {
+            let either = match self.case {
+                Case::Exact => false,
+                Case::First => n == 0,
+                Case::Any => true,
+            };
+            let other =
+                if byte.is_ascii_lowercase() { byte.to_ascii_uppercase() } else { byte.to_ascii_lowercase() };
+            let others: Vec<Vec<u8>> = all.iter().filter(|_| either && other != *byte).cloned().collect();
+            for spelling in &mut all {
+                spelling.push(*byte);
+            }
+            all.extend(others.into_iter().map(|spelling| [spelling, vec![other]].concat()));
+        }
+        all
+    }
+
     /// Whether `text` begins with it.
     fn begins(&self, text: &[u8]) -> bool {
         text.get(..self.bytes.len()).is_some_and(|head| self.same(head))
@@ -63,7 +92,7 @@ pub(crate) struct LiteralHit {
     pub(crate) literal: u32,
 }
 
-/// An anchor: its bytes folded, its literal, and where in the literal it stands.
+/// An anchor: its bytes, its literal, and where in the literal it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     gram: u32,
@@ -76,14 +105,16 @@ pub(crate) struct LiteralSet {
     needles: Vec<Needle>,
     /// Beside `needles`: the lanes that look for it.
     lanes: Vec<[bool; LANES]>,
-    filter: Box<[u64; FILTER_WORDS]>,
+    table: Box<[u8; 1 << TABLE_BITS]>,
     /// Ordered by bucket.
     places: Vec<Place>,
     buckets: Vec<u32>,
-    /// What literals begin with: one byte, two, three or four of them, folded and hashed. For the question whether a
-    /// text's tail may become a literal.
+    /// For the question whether a text's tail may become a literal: which lanes have one that begins with a byte, with
+    /// two bytes and goes on, exactly; and what literals begin with, three or four bytes of it, hashed.
+    firsts: Box<[[bool; LANES]; 256]>,
+    pairs: Vec<[u64; LANES]>,
     heads: Box<[u64; HEAD_WORDS]>,
-    /// Literal indices ordered by their first bytes, folded.
+    /// Literal indices ordered by their first bytes.
     ordered: Vec<(u32, u32)>,
 }
 
@@ -99,31 +130,45 @@ impl LiteralSet {
     /// `needles` must be distinct, and of at least [`ANCHOR_BYTES`]; shorter ones are never found.
     pub(crate) fn new(needles: Vec<Needle>, lanes: Vec<[bool; LANES]>) -> Self {
         let mut places: Vec<Place> = Vec::with_capacity(needles.len());
+        let mut table = Box::new([0u8; 1 << TABLE_BITS]);
+        let mut firsts = Box::new([[false; LANES]; 256]);
+        let mut pairs = vec![[0u64; LANES]; (1 << 16) / 64];
         let mut heads = Box::new([0u64; HEAD_WORDS]);
         let mut ordered = Vec::with_capacity(needles.len());
-        for (literal, needle) in (0u32..).zip(&needles) {
-            let grams = (0u32..).zip(needle.bytes.windows(ANCHOR_BYTES));
-            let rarest = grams.map(|(offset, gram)| (commonness(gram), offset, gram)).min();
-            let Some((_, offset, gram)) = rarest else { continue };
-            places.push(Place { gram: gram_of(gram), literal, offset });
-            for len in 1..=4 {
-                if let Some(head) = needle.bytes.get(..len) {
-                    mark(&mut heads[..], head_bit(head));
+        for ((literal, needle), lanes) in (0u32..).zip(&needles).zip(&lanes) {
+            let Some(offset) = needle.rarest() else { continue };
+            for anchor in needle.spellings(offset, ANCHOR_BYTES + 1) {
+                let gram = gram_of(&anchor);
+                places.push(Place { gram, literal, offset: u32::try_from(offset).unwrap_or(u32::MAX) });
+                let bits = anchor.get(ANCHOR_BYTES).map_or(u8::MAX, |next| 1 << (next & 7));
+                if let Some(entry) = table.get_mut(entry_of(gram)) {
+                    *entry |= bits;
                 }
             }
-            ordered.push((head_key(&needle.bytes), literal));
+            for head in needle.spellings(0, 4) {
+                for len in 3..=head.len() {
+                    mark(&mut heads[..], head_bit(head.get(..len).unwrap_or_default()));
+                }
+                if let &[first, second, ..] = head.as_slice() {
+                    let (word, bit) = pair_bit(first, second);
+                    let firsts = firsts.get_mut(usize::from(first)).into_iter().flatten();
+                    let pairs = pairs.get_mut(word).into_iter().flatten();
+                    for ((lane, first), pair) in lanes.iter().zip(firsts).zip(pairs) {
+                        *first |= lane;
+                        *pair |= u64::from(*lane) << bit;
+                    }
+                }
+                ordered.push((head_key(&head), literal));
+            }
         }
         ordered.sort_unstable();
         places.sort_unstable_by_key(|p| (bucket(p.gram), *p));
-        let mut filter = Box::new([0u64; FILTER_WORDS]);
-        for place in &places {
-            mark(&mut filter[..], hash(place.gram) >> (32 - FILTER_BITS));
-        }
+        places.dedup();
         let buckets = (0u32..=1 << BUCKET_BITS)
             .map(|n| places.partition_point(|p| bucket(p.gram) < n))
             .map(|n| u32::try_from(n).unwrap_or(u32::MAX))
             .collect();
-        Self { needles, lanes, filter, places, buckets, heads, ordered }
+        Self { needles, lanes, table, places, buckets, firsts, pairs, heads, ordered }
     }
 
     /// Every occurrence of every literal that starts in `from..limit`; ordered.
@@ -134,53 +179,71 @@ impl LiteralSet {
         }
         let text = text.get(..limit.saturating_add(LITERAL_BYTES_MAX)).unwrap_or(text);
         let mut at = from;
-        // On a fixed-size array: no bounds checks in the loop that sees every byte.
-        while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<{ STEP + ANCHOR_BYTES }>())
-        {
-            let mut any = 0;
-            let mut n = 0;
-            while n < STEP {
-                let Some(gram) = block.get(n..).and_then(|rest| rest.first_chunk::<4>()) else { break };
-                any |= self.maybe(fold(u32::from_le_bytes(*gram)));
-                n += 1;
-            }
-            if any & 1 == 1 {
-                self.confirm_all(text, at, at + STEP, hits);
-            }
-            at += STEP;
+        while let Some((anchor, gram)) = self.next(text, &mut at) {
+            hits.extend(self.at_anchor(text, anchor, gram));
         }
-        self.confirm_all(text, at, text.len(), hits);
         hits.retain(|h| (from..limit).contains(&h.start));
         hits.sort_unstable();
     }
 
+    /// Where in `text` from `from` on the last literal begins that is whole there.
+    pub(crate) fn last_in(&self, text: &[u8], from: usize) -> Option<usize> {
+        let (mut at, mut last) = (from, None);
+        while let Some((anchor, gram)) = self.next(text, &mut at) {
+            last = last.max(self.at_anchor(text, anchor, gram).map(|hit| hit.start).max());
+        }
+        last
+    }
+
     /// Whether any literal occurs in `text`.
     pub(crate) fn occurs(&self, text: &[u8]) -> bool {
-        (0..).zip(text.windows(ANCHOR_BYTES)).any(|(at, gram)| {
-            let gram = gram_of(gram);
-            self.maybe(gram) & 1 == 1 && self.at_anchor(text, at, gram).next().is_some()
-        })
-    }
-
-    /// The filter's answer is in the lowest bit.
-    #[inline]
-    fn maybe(&self, gram: u32) -> u64 {
-        let bit = hash(gram) >> (32 - FILTER_BITS);
-        self.filter.get((bit >> 6) as usize).map_or(0, |word| word >> (bit & 63))
-    }
-
-    fn confirm_all(&self, text: &[u8], from: usize, to: usize, hits: &mut Vec<LiteralHit>) {
-        let window = text.get(from..text.len().min(to + ANCHOR_BYTES - 1)).unwrap_or_default();
-        for (at, gram) in (from..to).zip(window.windows(ANCHOR_BYTES)) {
-            let gram = gram_of(gram);
-            if self.maybe(gram) & 1 == 1 {
-                self.confirm(text, at, gram, hits);
+        let mut at = 0;
+        while let Some((anchor, gram)) = self.next(text, &mut at) {
+            if self.at_anchor(text, anchor, gram).next().is_some() {
+                return true;
             }
         }
+        false
     }
 
-    fn confirm(&self, text: &[u8], at: usize, gram: u32, hits: &mut Vec<LiteralHit>) {
-        hits.extend(self.at_anchor(text, at, gram));
+    /// The next place from `at` on where an anchor may stand, and its bytes; `at` is then behind it.
+    #[inline]
+    fn next(&self, text: &[u8], at: &mut usize) -> Option<(usize, u32)> {
+        // On a fixed-size array: no bounds checks in the loop that sees every byte.
+        while let Some(block) = text.get(*at..).and_then(|rest| rest.first_chunk::<{ STEP + ANCHOR_BYTES }>())
+        {
+            let look = |n: usize| {
+                let bytes = block.get(n..).and_then(|rest| rest.first_chunk::<4>());
+                bytes.map_or(0, |bytes| self.maybe(u32::from_le_bytes(*bytes)))
+            };
+            if (0..STEP).fold(0, |any, n| any | look(n)) != 0 {
+                let found = *at + (0..STEP).take_while(|n| look(*n) == 0).count();
+                *at = found + 1;
+                return text.get(found..).map(|rest| (found, gram_of(rest)));
+            }
+            *at += STEP;
+        }
+        while let Some(rest) = text.get(*at..).filter(|rest| rest.len() >= ANCHOR_BYTES) {
+            *at += 1;
+            let gram = gram_of(rest);
+            let maybe = match rest.get(ANCHOR_BYTES) {
+                Some(next) => self.maybe(gram | u32::from(*next) << 24) != 0,
+                // A literal that ends with the text is known by three bytes, or has its anchor before.
+                None => self.table.get(entry_of(gram)) == Some(&u8::MAX),
+            };
+            if maybe {
+                return Some((*at - 1, gram));
+            }
+        }
+        None
+    }
+
+    /// Whether an anchor may be at the first of four bytes; not zero when it may.
+    #[inline]
+    fn maybe(&self, bytes: u32) -> u8 {
+        let [.., next] = bytes.to_le_bytes();
+        let entry = self.table.get(entry_of(bytes)).copied().unwrap_or_default();
+        entry & CLASSES.get(usize::from(next)).copied().unwrap_or_default()
     }
 
     /// The literals whose anchor stands at `at`.
@@ -207,12 +270,8 @@ impl LiteralSet {
         let first = from.into_iter().fold(usize::MAX, usize::min);
         let mut at = first.max(text.len().saturating_sub(LITERAL_BYTES_MAX));
         while let Some(rest) = text.get(at..).filter(|r| !r.is_empty()) {
-            let head = rest.get(..4).unwrap_or(rest);
-            let bit = head_bit(head);
-            let possible =
-                self.heads.get((bit >> 6) as usize).is_some_and(|word| word >> (bit & 63) & 1 == 1);
-            if possible {
-                let lanes = self.begun(rest);
+            let lanes = self.begun(rest);
+            if lanes != [false; LANES] {
                 for ((open, from), begun) in open.iter_mut().zip(from).zip(lanes) {
                     if begun && at >= from {
                         *open = (*open).min(at);
@@ -229,11 +288,29 @@ impl LiteralSet {
 
     /// For each lane whether `rest` is the beginning, not the whole, of one of its literals.
     fn begun(&self, rest: &[u8]) -> [bool; LANES] {
+        let mut begun = [false; LANES];
+        match *rest {
+            // No literal is as short.
+            [] => return begun,
+            [first] => return self.firsts.get(usize::from(first)).copied().unwrap_or_default(),
+            [first, second] => {
+                let (word, bit) = pair_bit(first, second);
+                return self
+                    .pairs
+                    .get(word)
+                    .map(|lanes| lanes.map(|of| of >> bit & 1 == 1))
+                    .unwrap_or_default();
+            }
+            _ => {}
+        }
+        let bit = head_bit(rest.get(..4).unwrap_or(rest));
+        if self.heads.get((bit >> 6) as usize).is_none_or(|word| word >> (bit & 63) & 1 == 0) {
+            return begun;
+        }
         let low = head_key(rest);
         // Bytes that are not there yet may become any.
         let open = u32::MAX.checked_shr(8 * u32::try_from(rest.len()).unwrap_or(4)).unwrap_or(0);
         let first = self.ordered.partition_point(|(key, _)| *key < low);
-        let mut begun = [false; LANES];
         for (_, id) in self.ordered.iter().skip(first).take_while(|(key, _)| *key <= low | open) {
             let (Some(needle), Some(lanes)) = (self.needles.get(*id as usize), self.lanes.get(*id as usize))
             else {
@@ -247,32 +324,53 @@ impl LiteralSet {
     }
 }
 
-/// Letters in one case; other bytes are confused with each other, which costs a comparison now and then.
-#[inline]
-const fn fold(gram: u32) -> u32 {
-    (gram | 0x2020_2020) & 0x00ff_ffff
+/// The word and bit of two bytes.
+fn pair_bit(first: u8, second: u8) -> (usize, u32) {
+    let pair = u16::from_be_bytes([first, second]);
+    (usize::from(pair >> 6), u32::from(pair & 63))
 }
 
+/// The first three bytes, the first one lowest.
 fn gram_of(bytes: &[u8]) -> u32 {
     let mut gram = [0u8; 4];
     gram.iter_mut().zip(bytes.iter().take(ANCHOR_BYTES)).for_each(|(to, from)| *to = *from);
-    fold(u32::from_le_bytes(gram))
+    u32::from_le_bytes(gram)
+}
+
+/// Of four bytes the first three count: the product shifts the highest one out.
+#[inline]
+const fn hash(gram: u32) -> u32 {
+    gram.wrapping_mul(0x9E37_79B1 << 8)
 }
 
 #[inline]
-const fn hash(gram: u32) -> u32 {
-    gram.wrapping_mul(0x9E37_79B1)
+const fn entry_of(gram: u32) -> usize {
+    (hash(gram) >> (32 - TABLE_BITS)) as usize
 }
+
+/// The bit of an entry that a fourth byte has.
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        {
+            classes[byte] = 1 << (byte & 7);
+        }
+        byte += 1;
+    }
+    classes
+};
 
 const fn bucket(gram: u32) -> u32 {
     hash(gram) >> (32 - BUCKET_BITS)
 }
 
-/// The first four bytes, folded, the first one highest; bytes that are not there are zero.
+/// The first four bytes, the first one highest; bytes that are not there are zero.
 fn head_key(bytes: &[u8]) -> u32 {
     let mut key = [0u8; 4];
     for (to, from) in key.iter_mut().zip(bytes) {
-        *to = from | 0x20;
+        *to = *from;
     }
     u32::from_be_bytes(key)
 }
@@ -296,19 +394,21 @@ const PAIRS: &[u8] = b"th he in er an re nd at on nt ha es st en ed to it ou ea 
 sa si ar ve ra ld ur ro ri io ic co me ne ta us el ma ch li be fo om ec no la ll ca lo ac ee ss us tr nc na ce pr ut ly \
 ns un em am os po ul ow ct id ke ap pp ab bl un mp oo sh st ser cl acc";
 
-/// How likely three bytes are to turn up in ordinary text: a rank, for choosing among the grams of one literal.
-fn commonness(gram: &[u8]) -> u32 {
-    let rank = |byte: u8| match FREQUENT.iter().position(|f| f.eq_ignore_ascii_case(&byte)) {
+/// How likely some bytes are to turn up in ordinary text: a rank, for choosing among the anchors of one literal.
+fn commonness(anchor: &[u8]) -> u32 {
+    let rank = |byte: u8| match FREQUENT.iter().position(|frequent| *frequent == byte) {
         Some(at) => 26 - u32::try_from(at).unwrap_or(0),
         None if byte == b' ' => 24,
-        None => 8,
+        None => 6,
     };
     let frequent = |pair: &[u8]| {
         let spaced = pair.contains(&b' ');
-        spaced || PAIRS.split(|b| *b == b' ').any(|known| known.eq_ignore_ascii_case(pair))
+        spaced || PAIRS.split(|b| *b == b' ').any(|known| known == pair)
     };
-    let pairs = gram.windows(2).filter(|pair| frequent(pair)).count();
-    gram.iter().map(|b| rank(*b)).sum::<u32>() + 16 * u32::try_from(pairs).unwrap_or(0)
+    let pairs = anchor.windows(2).filter(|pair| frequent(pair)).count();
+    // The byte behind the three is worth half: it is looked at in one of eight parts.
+    let ranks = anchor.iter().zip([2, 2, 2, 1]).map(|(byte, weight)| weight * rank(*byte)).sum::<u32>();
+    ranks + 32 * u32::try_from(pairs).unwrap_or(0)
 }
 
 #[cfg(test)]

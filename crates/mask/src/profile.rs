@@ -333,14 +333,17 @@ fn word_ids(detectors: &[DetectorEntry]) -> Vec<Arc<str>> {
 }
 
 fn words(detectors: &[DetectorEntry]) -> Result<WordSet, ProfileError> {
-    let found = (0u32..).zip(detectors).filter_map(|(n, e)| Some((n, e.detector.word_pattern()?)));
-    let (indexes, patterns): (Vec<u32>, Vec<&str>) = found.unzip();
-    if patterns.is_empty() {
+    let found: Vec<(u32, &Detector)> = (0u32..)
+        .zip(detectors)
+        .map(|(n, entry)| (n, entry.detector.as_ref()))
+        .filter(|(_, detector)| detector.word_pattern().is_some())
+        .collect();
+    if found.is_empty() {
         return Ok(WordSet::default());
     }
-    let mailboxes = patterns.iter().any(|pattern| pattern.contains('@'));
+    let patterns: Vec<&str> = found.iter().filter_map(|(_, detector)| detector.word_pattern()).collect();
     let automaton = union(&patterns).map_err(|_| ProfileError::Literals)?;
-    Ok(WordSet::new(automaton, indexes, mailboxes))
+    WordSet::new(automaton, found).map_err(|_| ProfileError::Literals)
 }
 
 fn literals(detectors: &[DetectorEntry]) -> Literals {

@@ -2,9 +2,11 @@
 //!
 //! Only a run behind evidence is held until it ends; all others leave as they come.
 
+use crate::class::{BLOCK_BYTES, Block};
 use crate::detector::evidence::{CONTEXT_BYTES, Evidence, RUN_BYTES_MAX, RUN_BYTES_MIN, may_hold_value};
 use crate::detector::{LOOK_BACK_BYTES, begins_as_known};
 use crate::lane::Rest;
+use crate::literal::LITERAL_BYTES_MAX;
 use crate::matches::{Match, Matches};
 use crate::profile::{Owner, Profile};
 
@@ -17,6 +19,9 @@ pub(crate) struct Runs {
     skipping: bool,
     /// The run at `scanned` stands behind evidence; none while that was not asked.
     armed: Option<bool>,
+    /// Words that may be evidence were looked for up to here; the last one begins at `word`.
+    looked: usize,
+    word: Option<usize>,
     /// Where an open run may begin to be a value.
     held_from: usize,
     /// The end of the last value.
@@ -87,20 +92,9 @@ impl Runs {
         }
         let mut at = self.scanned;
         let mut open = false;
-        loop {
-            // A run as long as the shortest value has a byte here: most text is passed in strides.
-            let probe = at + RUN_BYTES_MIN - 1;
-            if probe >= text.len() {
-                break;
-            }
-            if !in_run(text.get(probe)) {
-                at = probe + 1;
-                continue;
-            }
-            let back = text.get(at..probe).unwrap_or_default().iter().rev();
-            let start = probe - back.take_while(|b| in_run(Some(b))).count();
-            let behind = text.get(probe..).unwrap_or_default().iter();
-            let end = probe + behind.take_while(|b| in_run(Some(b))).take(RUN_BYTES_MAX + 1).count();
+        while let Some(start) = next_run(text, at) {
+            let behind = text.get(start..).unwrap_or_default().iter();
+            let end = start + behind.take_while(|b| in_run(Some(b))).take(RUN_BYTES_MAX + 1).count();
             if end - start > RUN_BYTES_MAX {
                 let over = text.get(end..).unwrap_or_default().iter().take_while(|b| in_run(Some(b))).count();
                 at = end + over;
@@ -113,11 +107,9 @@ impl Runs {
                 (at, open) = (start, true);
                 break;
             }
-            if end - start >= RUN_BYTES_MIN {
-                let listed = is_listed(text, self.taken, start);
-                if judge(profile, text, start, end, padding, listed, matches) {
-                    self.taken = end + padding;
-                }
+            let listed = is_listed(text, self.taken, start);
+            if judge(profile, text, start, end, padding, listed, matches) {
+                self.taken = end + padding;
             }
             at = end;
         }
@@ -137,14 +129,31 @@ impl Runs {
             profile.runs.iter().filter_map(|n| asked(profile.detector(*n)?.evidence()?)).min()
         };
         if self.armed.is_none() && !run.is_empty() {
-            let left = left_of(text, at);
             let listed = is_listed(text, self.taken, at);
-            self.armed = Some(listed || some(&|evidence| evidence.is_armed(left).then_some(0)).is_some());
+            self.armed = Some(
+                listed
+                    || self.has_words(profile, text, at) && {
+                        let left = left_of(text, at);
+                        some(&|evidence| evidence.is_armed(left).then_some(0)).is_some()
+                    },
+            );
         }
         self.held_from = match self.armed {
             Some(true) => at,
             _ => at + some(&|evidence| evidence.named_in(run).next()).unwrap_or(run.len()),
         };
+    }
+
+    /// Whether words that may be evidence stand near enough before `at`. Every byte is looked at once, not once a run.
+    fn has_words(&mut self, profile: &Profile, text: &[u8], at: usize) -> bool {
+        let from = self.looked.saturating_sub(LITERAL_BYTES_MAX).max(at.saturating_sub(CONTEXT_BYTES));
+        let left = text.get(..at).unwrap_or(text);
+        for index in &profile.runs {
+            let evidence = profile.detector(*index).and_then(|detector| detector.evidence());
+            self.word = self.word.max(evidence.and_then(|evidence| evidence.last_word(left, from)));
+        }
+        self.looked = at;
+        self.word.is_some_and(|word| word + CONTEXT_BYTES >= at)
     }
 
     /// The first byte that an open run may yet claim.
@@ -161,6 +170,8 @@ impl Runs {
         self.scanned -= by;
         self.taken = self.taken.saturating_sub(by);
         self.held_from = self.held_from.saturating_sub(by);
+        self.looked = self.looked.saturating_sub(by);
+        self.word = self.word.and_then(|word| word.checked_sub(by));
     }
 
     /// Starts a text behind `context` bytes that are not part of it.
@@ -171,6 +182,37 @@ impl Runs {
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
+}
+
+/// Where the next run from `from` on begins that can hold a value, or is the text's last one; `from` is not inside of a
+/// run.
+pub(crate) fn next_run(text: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    while let Some(block) = Block::at(text, at) {
+        let parts = block.bits(is_part);
+        // Bits where twelve parts in a row begin.
+        let two = parts & parts >> 1;
+        let four = two & two >> 2;
+        let eight = four & four >> 4;
+        let mut long = eight & four >> 8;
+        // What no value is without, by `may_hold_value`.
+        let telling =
+            if long == 0 { 0 } else { block.bits(|b| b.is_ascii_digit() || b.is_ascii_uppercase()) };
+        while long != 0 {
+            let start = long.trailing_zeros();
+            let run = parts >> start;
+            let len = run.trailing_ones();
+            let whole = (start + len) as usize >= block.len;
+            if whole || telling >> start & (u64::MAX >> (64 - len.min(63))) != 0 {
+                return Some(at + start as usize);
+            }
+            long &= u64::MAX.checked_shl(start + len).unwrap_or(0);
+        }
+        // The run at the block's end goes on in the next block.
+        let open = if block.len == BLOCK_BYTES { parts.leading_ones() as usize } else { 0 };
+        at += BLOCK_BYTES - open;
+    }
+    None
 }
 
 /// Whether a value at `start` stands in one list with the last one, which ended at `taken`.
@@ -282,4 +324,55 @@ fn is_behind_value(left: &[u8]) -> bool {
 /// `//`, as in a URL.
 fn has_pair(run: &[u8]) -> bool {
     run.windows(2).any(|pair| pair == b"//")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As [`next_run`], byte by byte.
+    fn next_run_plainly(text: &[u8], from: usize) -> Option<usize> {
+        let mut at = from;
+        while at < text.len() {
+            let len = text[at..].iter().take_while(|b| is_part(**b)).count();
+            let run = &text[at..at + len];
+            let telling = run.iter().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+            if len >= RUN_BYTES_MIN && (telling || at + len == text.len()) {
+                return Some(at);
+            }
+            at += len.max(1);
+        }
+        None
+    }
+
+    #[test]
+    fn runs_are_found_across_blocks() {
+        let mut state = 7u32;
+        for round in 0..4000 {
+            let mut text = Vec::new();
+            while text.len() < 40 + round % 300 {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let len = (state >> 16) as usize % if round % 3 == 0 { 90 } else { 16 };
+                let byte = b"aaaaA7"[(state >> 24) as usize % 6];
+                text.extend(std::iter::repeat_n(byte, len));
+                text.extend_from_slice([&b" "[..], b"", b"\xc3\xa4", b"="][(state >> 9) as usize % 4]);
+            }
+            let mut from = 0;
+            loop {
+                let found = next_run(&text, from);
+                let expected = next_run_plainly(&text, from);
+                // A run that reaches the end of a block may be shown without need: it is judged and passed over.
+                let all = || String::from_utf8_lossy(&text);
+                assert!(expected.is_none_or(|next| found.is_some_and(|at| at <= next)), "{}", all());
+                let Some(at) = found else { break };
+                let long = text[at..].iter().take_while(|b| is_part(**b)).count();
+                assert!(
+                    long >= RUN_BYTES_MIN && !text[..at].last().is_some_and(|b| is_part(*b)),
+                    "{}",
+                    all()
+                );
+                from = at + long;
+            }
+        }
+    }
 }

@@ -3,18 +3,24 @@
 //! Every pattern has a digit or an `@`, which text has few of, so that those are what is searched for. Patterns are
 //! anchored at the beginning of the word around it and bounded; one automaton holds them all and says which are alive.
 
+use std::collections::BTreeMap;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex_automata::dfa::Automaton;
 use regex_automata::dfa::dense::DFA;
 use regex_automata::util::primitives::StateID;
 use regex_automata::{Anchored, Input};
 
-use crate::detector::LOOK_BACK_BYTES;
+use crate::class::{BLOCK_BYTES, Block};
+use crate::detector::{Detector, LOOK_BACK_BYTES};
 use crate::lane::Rest;
 use crate::matches::{Match, Matches};
 use crate::profile::{Owner, Profile};
 
 /// The longest value, in bytes.
 pub(crate) const WORD_BYTES_MAX: usize = 120;
+/// Words near a value of so many bytes must stand alone.
+const SHORT_BYTES_MAX: usize = 5;
 /// How far left of its first digit, or of its `@`, a value may begin, in bytes.
 const LEAD_BYTES_MAX: usize = 64;
 
@@ -25,11 +31,52 @@ pub(crate) struct WordSet {
     /// Which detector each pattern is of.
     detectors: Vec<u32>,
     mailboxes: bool,
+    /// Finds every word that any of them wants near a value.
+    near: Option<AhoCorasick>,
+    /// Beside the words of `near`: which patterns want it.
+    wanted_by: Vec<Vec<usize>>,
 }
 
 impl WordSet {
-    pub(crate) fn new(automaton: DFA<Vec<u32>>, detectors: Vec<u32>, mailboxes: bool) -> Self {
-        Self { automaton: Some(automaton), detectors, mailboxes }
+    /// `patterns` are those of `detectors`, in one automaton.
+    pub(crate) fn new(
+        automaton: DFA<Vec<u32>>,
+        detectors: Vec<(u32, &Detector)>,
+    ) -> Result<Self, aho_corasick::BuildError> {
+        let mut words: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (pattern, (_, detector)) in detectors.iter().enumerate() {
+            for word in detector.near() {
+                words.entry(word).or_default().push(pattern);
+            }
+        }
+        let near = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::DFA))
+            .ascii_case_insensitive(true)
+            .build(words.keys())?;
+        let is_mailbox = |(_, d): &(u32, &Detector)| d.word_pattern().is_some_and(|p| p.contains('@'));
+        Ok(Self {
+            automaton: Some(automaton),
+            mailboxes: detectors.iter().any(is_mailbox),
+            detectors: detectors.into_iter().map(|(index, _)| index).collect(),
+            near: Some(near),
+            wanted_by: words.into_values().collect(),
+        })
+    }
+
+    /// The patterns of which a word stands left of a value at `at`.
+    fn expected_at(&self, text: &[u8], at: usize) -> Vec<usize> {
+        let left = text.get(at.saturating_sub(LOOK_BACK_BYTES)..at).unwrap_or_default();
+        let letter = |at: Option<usize>| at.and_then(|n| left.get(n)).is_some_and(u8::is_ascii_alphabetic);
+        let mut expected = Vec::new();
+        for hit in self.near.iter().flat_map(|near| near.find_overlapping_iter(left)) {
+            // A short word may be part of any other.
+            let part = letter(hit.start().checked_sub(1)) || letter(Some(hit.end()));
+            if hit.len() > SHORT_BYTES_MAX || !part {
+                expected.extend(self.wanted_by.get(hit.pattern().as_usize()).into_iter().flatten());
+            }
+        }
+        expected
     }
 }
 
@@ -141,13 +188,19 @@ impl Words {
         found: &[(usize, usize)],
         matches: &mut Matches,
     ) -> Option<usize> {
+        let mut expected = None;
         for (pattern, end) in found {
             let Some(index) = profile.words.detectors.get(*pattern) else { continue };
             let Some(detector) = profile.detector(*index) else { continue };
             let alone =
                 self.origin == Some(from) && text.get(*end..).is_none_or(|rest| rest.trim_ascii().is_empty());
             let bare = text.get(from..*end).unwrap_or_default().iter().all(|b| !b.is_ascii_alphabetic());
-            if bare && self.in_table(text, from) || !detector.is_expected(text, from, alone) {
+            if bare && self.in_table(text, from) {
+                continue;
+            }
+            let somewhere = detector.near().is_empty() || alone && detector.counts_alone();
+            let near = || profile.words.expected_at(text, from);
+            if !somewhere && !expected.get_or_insert_with(near).contains(pattern) {
                 continue;
             }
             if let Some((start, end)) = detector.accept(text, from, from, *end) {
@@ -201,18 +254,16 @@ impl Words {
 }
 
 /// The next digit or `@`.
-fn next_key(text: &[u8], from: usize) -> Option<usize> {
-    const STRIDE: usize = 32;
-    let is_key = |b: &u8| b.is_ascii_digit() || *b == b'@';
+pub(crate) fn next_key(text: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
-    loop {
-        let chunk = text.get(at..text.len().min(at + STRIDE)).filter(|c| !c.is_empty())?;
-        // Without an early exit, so that the compiler makes vectors of it.
-        if chunk.iter().fold(false, |any, b| any | is_key(b)) {
-            return chunk.iter().position(is_key).map(|n| at + n);
+    while let Some(block) = Block::at(text, at) {
+        let keys = block.bits(|b| b.is_ascii_digit() || b == b'@');
+        if keys != 0 {
+            return Some(at + keys.trailing_zeros() as usize);
         }
-        at += STRIDE;
+        at += BLOCK_BYTES;
     }
+    None
 }
 
 const fn is_local(byte: u8) -> bool {

@@ -73,6 +73,11 @@ impl Evidence {
         found.word.is_some() || found.service
     }
 
+    /// Where in `text` from `from` on the last word begins that may be evidence; its end if that cannot be told cheaply.
+    pub(crate) fn last_word(&self, text: &[u8], from: usize) -> Option<usize> {
+        self.gate.as_ref().map_or(Some(text.len()), |gate| gate.last_in(text, from))
+    }
+
     /// `text`, or nothing of it when no word occurs in it.
     fn gated<'a>(&self, text: &'a [u8]) -> &'a [u8] {
         if self.gate.as_ref().is_none_or(|gate| gate.occurs(text)) { text } else { &[] }

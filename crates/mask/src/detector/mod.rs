@@ -338,20 +338,14 @@ impl Detector {
         self.word.as_ref().map(|word| word.pattern.as_str())
     }
 
-    /// Whether a value at `at` counts by what stands left of it, or by being the whole text.
-    pub(crate) fn is_expected(&self, text: &[u8], at: usize, alone: bool) -> bool {
-        let Some(word) = &self.word else { return true };
-        if word.near.is_empty() || alone && word.alone {
-            return true;
-        }
-        let left = text.get(at.saturating_sub(LOOK_BACK_BYTES)..at).unwrap_or_default().to_ascii_lowercase();
-        let letter = |at: Option<usize>| at.and_then(|n| left.get(n)).is_some_and(u8::is_ascii_alphabetic);
-        word.near.iter().any(|near| {
-            memchr::memmem::find_iter(&left, near.as_bytes()).any(|found| {
-                // A short word may be part of any other.
-                near.len() > 5 || !letter(found.checked_sub(1)) && !letter(Some(found + near.len()))
-            })
-        })
+    /// Words of which one must stand left of a value that begins where a word does; none when none needs to.
+    pub(crate) fn near(&self) -> &[String] {
+        self.word.as_ref().map(|word| word.near.as_slice()).unwrap_or_default()
+    }
+
+    /// Whether such a value counts without them when it is the whole text.
+    pub(crate) fn counts_alone(&self) -> bool {
+        self.word.as_ref().is_some_and(|word| word.alone)
     }
 
     pub(crate) const fn kind(&self) -> Kind {

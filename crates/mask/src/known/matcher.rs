@@ -113,7 +113,9 @@ impl KnownMatcher {
         let mut filter = vec![0u64; 1 << (bits - 6)];
         let shift = 32 - bits;
         for (gram, ..) in &places {
-            set(&mut filter, hash(*gram) >> shift);
+            if let Some(word) = filter.get_mut((hash(*gram) >> shift >> 6) as usize) {
+                *word |= bits_of(*gram, shift);
+            }
         }
         let bucket_bits = places.len().next_power_of_two().trailing_zeros().clamp(1, 20);
         let bucket_shift = 32 - bucket_bits;
@@ -185,7 +187,9 @@ impl KnownMatcher {
             at += 4 * STRIDE;
         }
         while let Some(gram) = gram_at(text, at) {
-            self.confirm(text, at, gram, hits);
+            if self.maybe(gram) {
+                self.confirm(text, at, gram, hits);
+            }
             at += STRIDE;
         }
         hits.retain(|h| (from..limit).contains(&h.start));
@@ -193,10 +197,11 @@ impl KnownMatcher {
         hits.dedup_by_key(|h| h.start);
     }
 
+    /// Two bits of one word must be set.
     #[inline]
     fn maybe(&self, gram: u32) -> bool {
-        let bit = hash(gram) >> self.shift;
-        self.filter.get((bit >> 6) as usize).is_some_and(|word| word >> (bit & 63) & 1 == 1)
+        let bits = bits_of(gram, self.shift);
+        self.filter.get((hash(gram) >> self.shift >> 6) as usize).is_some_and(|word| word & bits == bits)
     }
 
     #[cold]
@@ -400,6 +405,13 @@ fn gram_at(text: &[u8], at: usize) -> Option<u32> {
 #[inline]
 const fn hash(gram: u32) -> u32 {
     gram.wrapping_mul(0x9E37_79B1)
+}
+
+/// The bits of a gram in its word of a filter: by the hash's next bits, and by others.
+#[inline]
+const fn bits_of(gram: u32, shift: u32) -> u64 {
+    let hash = hash(gram);
+    1 << (hash >> shift & 63) | 1 << (hash.wrapping_mul(0x85EB_CA6B) >> 26)
 }
 
 fn set(bits: &mut [u64], bit: u32) {
