@@ -4,7 +4,7 @@
 //! a small body and of a small delta, whether cost and memory grow with the size of a text, and what compiling costs.
 //! Times are CPU times of the thread where the system tells them, so that a busy machine changes them little. Files
 //! that are named are read as plain text and measured beside the texts that are made here. Questions are `compiling`,
-//! `plain`, `bodies`, `small` and `growing`.
+//! `plain`, `json`, `events`, `small` and `growing`.
 #![allow(clippy::print_stdout, reason = "a program for a terminal")]
 
 use std::fmt::Write as _;
@@ -265,8 +265,10 @@ fn main() -> Result<(), Error> {
     if asked("plain") {
         plain(&features, &files)?;
     }
-    if asked("bodies") {
-        bodies(&features, &text);
+    for kind in ["json", "events"] {
+        if asked(kind) {
+            bodies(&features, &text, kind);
+        }
     }
     if asked("small") {
         small(&features, &text);
@@ -314,7 +316,7 @@ fn plain(features: &[Features], files: &[String]) -> Result<(), Error> {
     Ok(())
 }
 
-fn bodies(features: &[Features], text: &str) {
+fn bodies(features: &[Features], text: &str, kind: &str) {
     let pieces = deltas(text, 4);
     let answers: Vec<String> = (0..TEXT_BYTES / 4 / 2000)
         .map(|n| answer(text.get(n * 1000..n * 1000 + 1500).unwrap_or("x"), n))
@@ -337,7 +339,9 @@ fn bodies(features: &[Features], text: &str) {
     ];
     let mut count = 0;
     row("\nbodies, MB/s", features.iter().map(|f| f.name.to_owned()));
-    for (name, format, body, deltas) in &bodies {
+    for (name, format, body, deltas) in
+        bodies.iter().filter(|(.., deltas)| (*deltas == 0) == (kind == "json"))
+    {
         let mut out = Vec::new();
         let times: Vec<f64> = features
             .iter()

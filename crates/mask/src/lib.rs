@@ -6,8 +6,8 @@
 //!
 //! In suggested reading order:
 
-mod fields;
 mod class;
+mod fields;
 mod lane;
 mod literal;
 mod matches;

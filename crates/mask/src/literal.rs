@@ -11,6 +11,8 @@ pub(crate) const LITERAL_BYTES_MAX: usize = 40;
 pub(crate) const ANCHOR_BYTES: usize = 3;
 /// Positions that are looked at together.
 const STEP: usize = 16;
+/// Bytes that are needed to look at them.
+const WINDOW_BYTES: usize = STEP + ANCHOR_BYTES;
 /// log2 of the table's entries, of a byte each.
 const TABLE_BITS: u32 = 14;
 const BUCKET_BITS: u32 = 11;
@@ -186,6 +188,11 @@ impl LiteralSet {
         hits.sort_unstable();
     }
 
+    /// Whether a literal may occur in `text`: true wherever one does.
+    pub(crate) fn may_occur(&self, text: &[u8]) -> bool {
+        self.next(text, &mut 0).is_some()
+    }
+
     /// Where in `text` from `from` on the last literal begins that is whole there.
     pub(crate) fn last_in(&self, text: &[u8], from: usize) -> Option<usize> {
         let (mut at, mut last) = (from, None);
@@ -209,33 +216,35 @@ impl LiteralSet {
     /// The next place from `at` on where an anchor may stand, and its bytes; `at` is then behind it.
     #[inline]
     fn next(&self, text: &[u8], at: &mut usize) -> Option<(usize, u32)> {
-        // On a fixed-size array: no bounds checks in the loop that sees every byte.
-        while let Some(block) = text.get(*at..).and_then(|rest| rest.first_chunk::<{ STEP + ANCHOR_BYTES }>())
-        {
-            let look = |n: usize| {
-                let bytes = block.get(n..).and_then(|rest| rest.first_chunk::<4>());
-                bytes.map_or(0, |bytes| self.maybe(u32::from_le_bytes(*bytes)))
+        while let Some(rest) = text.get(*at..).filter(|rest| rest.len() >= ANCHOR_BYTES) {
+            // On a fixed-size array: no bounds checks in the loop that sees every byte.
+            let found = if let Some(block) = rest.first_chunk::<WINDOW_BYTES>() {
+                self.first_of(block)
+            } else {
+                let mut block = [0; WINDOW_BYTES];
+                block.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+                self.first_of(&block).filter(|n| n + ANCHOR_BYTES <= rest.len())
             };
-            if (0..STEP).fold(0, |any, n| any | look(n)) != 0 {
-                let found = *at + (0..STEP).take_while(|n| look(*n) == 0).count();
-                *at = found + 1;
-                return text.get(found..).map(|rest| (found, gram_of(rest)));
+            if let Some(n) = found {
+                let place = *at + n;
+                *at = place + 1;
+                return rest.get(n..).map(|rest| (place, gram_of(rest)));
             }
             *at += STEP;
         }
-        while let Some(rest) = text.get(*at..).filter(|rest| rest.len() >= ANCHOR_BYTES) {
-            *at += 1;
-            let gram = gram_of(rest);
-            let maybe = match rest.get(ANCHOR_BYTES) {
-                Some(next) => self.maybe(gram | u32::from(*next) << 24) != 0,
-                // A literal that ends with the text is known by three bytes, or has its anchor before.
-                None => self.table.get(entry_of(gram)) == Some(&u8::MAX),
-            };
-            if maybe {
-                return Some((*at - 1, gram));
-            }
-        }
         None
+    }
+
+    /// The first of [`STEP`] places where an anchor may stand. Behind a text's end stand zeros, which may show one that is
+    /// none.
+    #[inline]
+    fn first_of(&self, block: &[u8; WINDOW_BYTES]) -> Option<usize> {
+        let look = |n: usize| {
+            let bytes = block.get(n..).and_then(|rest| rest.first_chunk::<4>());
+            bytes.map_or(0, |bytes| self.maybe(u32::from_le_bytes(*bytes)))
+        };
+        let any = (0..STEP).fold(0, |any, n| any | look(n)) != 0;
+        if any { (0..STEP).find(|n| look(*n) != 0) } else { None }
     }
 
     /// Whether an anchor may be at the first of four bytes; not zero when it may.

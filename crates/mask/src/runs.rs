@@ -28,6 +28,11 @@ pub(crate) struct Runs {
     taken: usize,
 }
 
+/// Whether a run that may be a value stands in `text` from `from` on: true wherever one does.
+pub(crate) fn may_occur(profile: &Profile, text: &[u8], from: usize) -> bool {
+    !profile.runs.is_empty() && next_run(text, from).is_some()
+}
+
 /// What a run is made of.
 const fn is_part(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'/' | b'.' | b'~')
@@ -186,7 +191,7 @@ impl Runs {
 
 /// Where the next run from `from` on begins that can hold a value, or is the text's last one; `from` is not inside of a
 /// run.
-pub(crate) fn next_run(text: &[u8], from: usize) -> Option<usize> {
+fn next_run(text: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     while let Some(block) = Block::at(text, at) {
         let parts = block.bits(is_part);

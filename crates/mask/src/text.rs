@@ -20,7 +20,7 @@ use crate::lane::{Lane, Rest};
 use crate::literal::{LANES, LiteralHit};
 use crate::matches::{ANY_BYTES, Growth, Match, Matches};
 use crate::profile::{FieldIndex, Owner, Profile};
-use crate::runs::Runs;
+use crate::runs::{self, Runs};
 use crate::words::Words;
 
 /// The most a [`TextMasker`] holds undecided between two calls, in bytes.
@@ -246,6 +246,15 @@ impl TextMasker {
         self.words.rebase(dead);
         self.matches.rebase(dead);
     }
+}
+
+/// Whether nothing can be found in a whole text behind `context` bytes that are not part of it. Cheap, and false more often
+/// than it must be.
+pub(crate) fn is_quiet(profile: &Profile, text: &[u8], context: usize) -> bool {
+    !profile.words.may_occur(text, context)
+        && !runs::may_occur(profile, text, context)
+        && !profile.known.may_occur(text)
+        && !profile.literals.set.may_occur(text)
 }
 
 /// A whole text, masked.

@@ -64,6 +64,11 @@ impl WordSet {
         })
     }
 
+    /// Whether a value may begin in `text` from `from` on: true wherever one does.
+    pub(crate) fn may_occur(&self, text: &[u8], from: usize) -> bool {
+        self.automaton.is_some() && next_key(text, from).is_some()
+    }
+
     /// The patterns of which a word stands left of a value at `at`.
     fn expected_at(&self, text: &[u8], at: usize) -> Vec<usize> {
         let left = text.get(at.saturating_sub(LOOK_BACK_BYTES)..at).unwrap_or_default();
@@ -254,7 +259,7 @@ impl Words {
 }
 
 /// The next digit or `@`.
-pub(crate) fn next_key(text: &[u8], from: usize) -> Option<usize> {
+fn next_key(text: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     while let Some(block) = Block::at(text, at) {
         let keys = block.bits(|b| b.is_ascii_digit() || b == b'@');

@@ -197,6 +197,12 @@ impl KnownMatcher {
         hits.dedup_by_key(|h| h.start);
     }
 
+    /// Whether a form may occur in `text`: true wherever one does.
+    pub(crate) fn may_occur(&self, text: &[u8]) -> bool {
+        !self.is_empty()
+            && (0..).step_by(STRIDE).map_while(|at| gram_at(text, at)).any(|gram| self.maybe(gram))
+    }
+
     /// Two bits of one word must be set.
     #[inline]
     fn maybe(&self, gram: u32) -> bool {

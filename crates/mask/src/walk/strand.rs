@@ -13,15 +13,19 @@ use std::sync::Arc;
 
 use keyward_core::Finding;
 use keyward_wire::json::{Path, Scanner, StringRole, Token, escape_into};
+use memchr::memchr2;
 
 use super::logprobs::Logprobs;
 use super::paths::{self, Rule};
 use super::splice::{Carrier, Runs, Splice, note};
 use crate::profile::{FieldIndex, Profile};
-use crate::text::{TextMasker, mask_whole_field};
+use crate::text::{TextMasker, is_quiet, mask_whole_field};
 
 /// How many JSON documents may lie inside each other's strings and still be understood, the body itself not counted.
 pub const NESTING_MAX: usize = 3;
+
+/// The longest string that is looked at as a whole first: a longer one seldom holds nothing that may be something.
+const QUIET_BYTES_MAX: usize = 256;
 
 /// How a text begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -258,6 +262,13 @@ impl Strand {
             let Some(l) = self.levels.get_mut(level) else { return };
             let step = l.scanner.step(rest);
             let (part, after) = rest.split_at_checked(step.used).unwrap_or((rest, &[]));
+            if let (Token::Begin(role), None) = (step.token, &self.logprobs)
+                && let Some(len) = self.quiet_string(level, role, after)
+            {
+                self.pass(level, 1 + len, out);
+                rest = after.get(len..).unwrap_or_default();
+                continue;
+            }
             match step.token {
                 Token::More => return,
                 Token::TooDeep => {
@@ -266,7 +277,8 @@ impl Strand {
                 }
                 Token::Invalid => {
                     // What the scanner took in this step is pending with it; the rest follows.
-                    let pending = l.scanner.pending().to_vec();
+                    let pending =
+                        self.levels.get(level).map(|l| l.scanner.pending().to_vec()).unwrap_or_default();
                     if let Some(logprobs) = self.logprobs.take().filter(|_| level == 0) {
                         logprobs.close(out);
                     }
@@ -275,7 +287,9 @@ impl Strand {
                 token => match self.logprobs.take().filter(|_| level == 0) {
                     None => self.token(level, token, part, out),
                     Some(mut logprobs) => {
-                        logprobs.watch(l.scanner.path(), token, part);
+                        if let Some(l) = self.levels.get(level) {
+                            logprobs.watch(l.scanner.path(), token, part);
+                        }
                         self.token(level, token, part, logprobs.buffer());
                         let open = self.levels.first().is_some_and(|l| logprobs.is_open(l.scanner.path()));
                         if open { self.logprobs = Some(logprobs) } else { logprobs.close(out) }
@@ -284,6 +298,34 @@ impl Strand {
             }
             rest = after;
         }
+    }
+
+    /// The length with its end quote of a string that begins `text`, is whole in it, and has nothing to mask: it need not
+    /// go through the engine. The scanner is behind it then.
+    fn quiet_string(&mut self, level: usize, role: StringRole, text: &[u8]) -> Option<usize> {
+        let Self { levels, profile, context, .. } = self;
+        let l = levels.get_mut(level)?;
+        let near = text.get(..QUIET_BYTES_MAX).unwrap_or(text);
+        let len = memchr2(b'"', b'\\', near).filter(|at| near.get(*at) == Some(&b'"'))?;
+        let content = near.get(..len)?;
+        if role == StringRole::Value {
+            let nested = matches!(content.trim_ascii_start().first(), Some(b'{' | b'['));
+            if nested || !matches!(paths::rule(&profile.fields, l.scanner.path()), Rule::None) {
+                return None;
+            }
+        }
+        context.clear();
+        if role == StringRole::Value && !paths::context(l.scanner.path()).is_empty() {
+            context.extend_from_slice(paths::context(l.scanner.path()));
+            context.extend_from_slice(b": ");
+        }
+        let before = context.len();
+        context.extend_from_slice(content);
+        if !is_quiet(profile, context, before) {
+            return None;
+        }
+        l.scanner.pass_string(role, content);
+        Some(len + 1)
     }
 
     fn token(&mut self, level: usize, token: Token, part: &[u8], out: &mut Vec<u8>) {

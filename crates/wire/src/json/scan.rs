@@ -184,6 +184,16 @@ impl Scanner {
         }
     }
 
+    /// Passes over the string that [`Token::Begin`] began just now, and its end quote: `content` is all of it, without an
+    /// escape.
+    pub fn pass_string(&mut self, role: StringRole, content: &[u8]) {
+        debug_assert!(self.state == State::String(role) && self.unescape.pending().is_empty());
+        if role == StringRole::Key {
+            self.path.extend_key(content);
+        }
+        self.state = if role == StringRole::Key { State::Colon } else { State::After };
+    }
+
     fn value_may_come(&self) -> bool {
         match self.state {
             State::Start | State::Value => true,
@@ -245,7 +255,7 @@ impl Scanner {
             match input.first() {
                 None => return Step { used: 0, token: Token::More },
                 Some(b'"') => {
-                    self.state = if role == StringRole::Key { State::Colon } else { State::After };
+                    self.pass_string(role, &[]);
                     return Step { used: 1, token: Token::End(role) };
                 }
                 Some(b'\\') => {}

@@ -180,6 +180,32 @@ fn escaping_survives_as_many_readers_as_it_was_made_for() {
 }
 
 #[test]
+fn a_string_passed_over_leaves_the_scanner_as_one_that_was_read() {
+    let text = br#"{"some key":"value","n":["",{"k":"v"}]}"#;
+    let (mut read, mut passing) = (Scanner::new(), Scanner::new());
+    let (mut at, mut ahead) = (0, 0);
+    while at < text.len() {
+        let step = read.step(&text[at..]);
+        let passed = at < ahead;
+        at += step.used;
+        if passed {
+            continue;
+        }
+        let same = passing.step(&text[ahead..]);
+        ahead += same.used;
+        if let Token::Begin(role) = same.token {
+            let len = text[ahead..].iter().position(|b| *b == b'"').unwrap();
+            passing.pass_string(role, &text[ahead..ahead + len]);
+            ahead += len + 1;
+        } else {
+            assert_eq!(step, same);
+            assert_eq!(format!("{:?}", read.path()), format!("{:?}", passing.path()));
+        }
+    }
+    assert!(read.is_complete() && passing.is_complete());
+}
+
+#[test]
 fn fuzz_bodies_hold_on_a_small_corpus() {
     for input in [
         &b""[..],
