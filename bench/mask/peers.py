@@ -47,13 +47,15 @@ def installed(name):
     return own if os.path.exists(own) else shutil.which(name)
 
 
-def timed(command, stdin=None):
-    """What a command writes, and its CPU seconds."""
+def timed(command, stdin=None, found=0):
+    """What a command writes, and its CPU seconds. `found`: the code that it ends with when it finds something."""
     with tempfile.TemporaryFile() as out:
         before = os.times()
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.DEVNULL)
         process.communicate(stdin)
         after = os.times()
+        if process.returncode not in (0, found):
+            sys.exit(f"{command[0]} ended with {process.returncode}")
         out.seek(0)
         cpu = after.children_user + after.children_system - before.children_user - before.children_system
         return out.read().decode(errors="replace"), cpu
@@ -104,7 +106,7 @@ class Ripsecrets(Finder):
         self.binary = binary
 
     def run(self, files):
-        return timed([self.binary, "--only-matching", *files]) if len(files) < 50_000 else None
+        return timed([self.binary, "--only-matching", *files], found=1)
 
     def found(self, out):
         for line in out.splitlines():
@@ -118,7 +120,7 @@ class Kingfisher(Finder):
 
     def run(self, files):
         folder = os.path.commonpath(files)
-        return timed([self.binary, "scan", folder, "--no-validate", "--no-update-check", "--format", "jsonl", "--git-history", "none"])
+        return timed([self.binary, "scan", folder, "--no-validate", "--no-update-check", "--format", "jsonl", "--git-history", "none"], found=200)
 
     def found(self, out):
         for line in out.splitlines():

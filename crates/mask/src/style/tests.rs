@@ -1,6 +1,7 @@
 //! What each style does to each kind of value, and that none shows what it must not.
 
 use base64::Engine as _;
+use proptest::prelude::*;
 
 use super::*;
 use crate::text::tests_support::{mask_chunks, mask_whole};
@@ -186,5 +187,53 @@ fn placeholders_need_no_escape_and_are_not_masked_again() {
                 assert_eq!(String::from_utf8(twice.bytes).unwrap(), added, "{word}");
             }
         }
+    }
+}
+
+/// Pieces that begin, continue and end values of every kind, and overlap.
+fn piece() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(SECRET.to_owned()),
+        (1..SECRET.len()).prop_map(|n| SECRET[..n].to_owned()),
+        (1..SECRET.len()).prop_map(|n| SECRET[n..].to_owned()),
+        Just("ghp_".to_owned()),
+        Just("card 4539-1488-0343-6467".to_owned()),
+        Just("4539148803436467".to_owned()),
+        Just("password=".to_owned()),
+        Just("https://u:".to_owned()),
+        Just("@h/".to_owned()),
+        Just("+1 415 662 9087".to_owned()),
+        Just("ssn 536-22-8145".to_owned()),
+        Just("-----BEGIN RSA PRIVATE KEY-----".to_owned()),
+        "[A-Za-z0-9]{1,40}",
+        "[0-9]{1,12}",
+        prop_oneof![" ", "\n", "\"", ".", "-", "=", ":", ","],
+    ]
+}
+
+thread_local! {
+    static STYLED: Vec<Arc<Profile>> =
+        [Style::Hash, Style::Drop, Style::KeepLast4, Style::FormatPreserving].map(|s| profile_with(s, 1)).into();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_style_depends_on_the_chunking(
+        parts in proptest::collection::vec(piece(), 1..12),
+        chunk in 1usize..40,
+        which in 0usize..4,
+    ) {
+        let text = parts.concat();
+        STYLED.with(|profiles| {
+            let whole = mask_whole(&profiles[which], text.as_bytes());
+            for chunk in [1, chunk] {
+                let pieces = mask_chunks(&profiles[which], text.as_bytes().chunks(chunk));
+                assert_eq!(pieces, whole, "{text:?} in chunks of {chunk}");
+            }
+            let shown = String::from_utf8_lossy(&whole.text(text.as_bytes())).into_owned();
+            assert!(!shown.contains(SECRET), "{text:?}: {shown}");
+        });
     }
 }
