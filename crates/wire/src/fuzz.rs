@@ -1,6 +1,7 @@
 //! The bodies of fuzz targets: each takes arbitrary bytes and panics when a law of its codec is broken. Tests run them
 //! over small corpora; a fuzzer may run them over everything.
 
+use crate::coding::{Coding, CodingError, Decoder};
 use crate::json::{Scanner, Token, pieces};
 use crate::websocket::{Item, Messages, Side};
 use crate::{aws_event, sse};
@@ -153,6 +154,40 @@ pub fn websocket(data: &[u8]) {
         let whole = read(data.len());
         for chunk in [1, 2, 3, 7] {
             assert_eq!(read(chunk), whole, "chunk {chunk}");
+        }
+    }
+}
+
+/// Each coding decodes to the same bytes in every chunking, or fails in every chunking.
+///
+/// # Panics
+/// When it does not.
+pub fn coding(data: &[u8]) {
+    let decode = |codings: &[Coding], chunk: usize| {
+        let mut decoder = Decoder::new(codings)?;
+        let mut out = Vec::new();
+        let mut sink = |plain: &[u8]| {
+            out.extend_from_slice(plain);
+            Ok::<(), CodingError>(())
+        };
+        for piece in data.chunks(chunk) {
+            decoder.push(piece, &mut sink)?;
+        }
+        decoder.finish(&mut sink)?;
+        Ok::<_, CodingError>(out)
+    };
+    for codings in [
+        &[Coding::Gzip][..],
+        &[Coding::Deflate],
+        &[Coding::Brotli],
+        &[Coding::Zstd],
+        &[Coding::Zstd, Coding::Gzip],
+    ] {
+        let whole = decode(codings, data.len().max(1));
+        for chunk in [1, 2, 7] {
+            let cut = decode(codings, chunk);
+            assert_eq!(cut.is_ok(), whole.is_ok(), "{codings:?} in chunks of {chunk}");
+            assert!(cut.is_err() || cut == whole, "{codings:?} in chunks of {chunk}");
         }
     }
 }

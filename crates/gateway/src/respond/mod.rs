@@ -19,6 +19,7 @@ use keyward_journal::record::End;
 use keyward_mask::walk::{BodyFormat, BodyMasker, Dialect};
 use keyward_mask::{Profile, mask_bytes, mask_field, mask_whole_field};
 use keyward_secrets::Lease;
+use keyward_wire::coding::Decoder;
 
 pub use profiles::Profiles;
 use reply::Packed;
@@ -32,7 +33,6 @@ use crate::inject;
 use crate::record::Recorder;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Session, detail};
-use decode::Decoder;
 
 /// Headers that describe the unmasked body.
 const VALIDATORS: [HeaderName; 3] = [header::ETAG, header::ACCEPT_RANGES, header::CONTENT_LENGTH];
@@ -56,7 +56,7 @@ pub fn respond(sent: Sent) -> Result<Response<Body>, Refusal> {
     recorder.head(parts.status, &parts.headers);
     session.mark(&mut parts.headers, permit.decision());
     let reply = Reply {
-        state: reply::State::Open { first: bytes::Bytes::new(), upstream },
+        state: reply::State::Open { first: bytes::Bytes::new(), unread: bytes::Bytes::new(), upstream },
         decoder: prepared.decoder,
         masker: prepared.masker,
         packed: prepared.packed,
@@ -106,7 +106,7 @@ fn prepare(
     let body_mask = profiles.at(place, permit.mask(), lease, session.id.bits())?;
     let (mut decoder, mut masker) = (None, None);
     if let Some(profile) = body_mask {
-        decoder = Decoder::of(&parts.headers).map_err(|error| {
+        decoder = decode::decoder(&parts.headers).map_err(|error| {
             invalid("The upstream's answer has a content encoding that cannot be looked into.").because(error)
         })?;
         parts.headers.remove(header::CONTENT_ENCODING);
@@ -120,7 +120,7 @@ fn prepare(
         recorder.findings(Place::Headers, &findings);
     }
     let textual = masker.is_some() && decoder.is_none() && is_textual(&parts.headers);
-    let packed = if textual { Packed::Refused(None) } else { Packed::Passes };
+    let packed = if textual { Packed::Refused(Vec::new()) } else { Packed::Passes };
     Ok(Prepared { decoder, masker, header_mask, place, packed })
 }
 

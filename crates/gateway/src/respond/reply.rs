@@ -17,9 +17,10 @@ use keyward_core::Place;
 use keyward_journal::record::End;
 use keyward_mask::Profile;
 use keyward_mask::walk::BodyMasker;
+use keyward_wire::coding::{Coding, CodingError, Decoder};
 use tokio::time::Sleep;
 
-use super::decode::{Decoder, Failed};
+use super::decode::PIECE_BYTES;
 use crate::body::BodyError;
 use crate::hold::AnswerCopy;
 use crate::inject;
@@ -74,11 +75,11 @@ impl Silence {
 }
 
 /// What becomes of a body that begins like compressed data without saying so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Packed {
     /// It was said to be text: it ends with an error, because it cannot be looked into (catalogue 59). Holds its first
-    /// byte where only that was seen.
-    Refused(Option<u8>),
+    /// bytes until they are enough to tell.
+    Refused(Vec<u8>),
     /// It is a file of its own kind, or its beginning was seen already.
     Passes,
 }
@@ -86,26 +87,22 @@ pub(super) enum Packed {
 impl Packed {
     /// Whether `data`, the next piece, shows that the body is compressed although it must not be.
     fn sees(&mut self, data: &[u8]) -> bool {
-        let Self::Refused(first) = *self else { return false };
-        let mut begin = first.into_iter().chain(data.iter().copied());
-        match (begin.next(), begin.next()) {
-            (Some(one), Some(two)) => {
-                *self = Self::Passes;
-                // gzip (RFC 1952), zstd (RFC 8878), the usual zlib (RFC 1950); none of them begins a text.
-                matches!((one, two), (0x1f, 0x8b) | (0x28, 0xb5) | (0x78, 0x01 | 0x9c | 0xda))
-            }
-            (first, _) => {
-                *self = Self::Refused(first);
-                false
-            }
+        let Self::Refused(head) = self else { return false };
+        let missing = Coding::MAGIC_BYTES.saturating_sub(head.len()).min(data.len());
+        head.extend_from_slice(data.get(..missing).unwrap_or_default());
+        let shown = Coding::shown_by(head).is_some();
+        if head.len() >= Coding::MAGIC_BYTES {
+            *self = Self::Passes;
         }
+        shown
     }
 }
 
 /// Where a body is.
 pub(super) enum State {
-    /// Masked bytes that were taken before the first poll, then the rest from the upstream.
-    Open { first: Bytes, upstream: Incoming },
+    /// Masked bytes that were taken before the first poll, then encoded bytes that were not decoded yet, then the rest
+    /// from the upstream.
+    Open { first: Bytes, unread: Bytes, upstream: Incoming },
     /// The upstream is done; trailers may be left.
     Ended { trailers: Option<HeaderMap> },
     /// All is said.
@@ -116,21 +113,26 @@ impl Reply {
     /// Takes what is there of the body already, without waiting. `Some` when that was all of it; the exchange is then
     /// recorded to its end.
     pub(super) fn take_whole(&mut self) -> Option<Result<Bytes, BodyError>> {
-        let State::Open { first, upstream } = &mut self.state else { return None };
+        let State::Open { first, unread, upstream } = &mut self.state else { return None };
         let mut raw: Vec<Bytes> = Vec::new();
         let mut length = first.len();
         let mut at_end = upstream.is_end_stream();
-        while !at_end && length < WHOLE_BYTES_MAX {
+        let most = if self.decoder.is_some() { PIECE_BYTES } else { WHOLE_BYTES_MAX };
+        while !at_end && length < most {
             match Pin::new(&mut *upstream).poll_frame(&mut Context::from_waker(Waker::noop())) {
                 Poll::Pending => break,
                 Poll::Ready(None) => at_end = true,
                 Poll::Ready(Some(Err(error))) => return Some(Err(self.broke_off(error))),
                 Poll::Ready(Some(Ok(frame))) => {
                     // Trailers need the streaming way; they end the body, so nothing is lost by leaving it here.
-                    let Ok(data) = frame.into_data() else { break };
+                    let Ok(mut data) = frame.into_data() else { break };
+                    at_end = upstream.is_end_stream();
+                    if self.decoder.is_some() && data.len() > most - length {
+                        *unread = data.split_off(most - length);
+                        at_end = false;
+                    }
                     length += data.len();
                     raw.push(data);
-                    at_end = upstream.is_end_stream();
                 }
             }
         }
@@ -199,7 +201,7 @@ impl Reply {
         let masker = &mut self.masker;
         let mut sink = |plain: &[u8]| mask_into(masker, plain, &mut out);
         let result = match &mut self.decoder {
-            Some(decoder) => decoder.push(data, &mut sink).map_err(failed),
+            Some(decoder) => decoder.push(data, &mut sink),
             None => sink(data),
         };
         self.settle(result)?;
@@ -212,7 +214,7 @@ impl Reply {
         let masker = &mut self.masker;
         let mut result = Ok(());
         if let Some(decoder) = &mut self.decoder {
-            result = decoder.finish(|plain| mask_into(masker, plain, &mut out)).map_err(failed);
+            result = decoder.finish(&mut |plain| mask_into(masker, plain, &mut out));
         }
         if let (Ok(()), Some(masker)) = (&result, masker) {
             result = masker.finish(&mut out).map_err(mask_failed);
@@ -280,9 +282,18 @@ impl Reply {
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
-            let State::Open { first, upstream } = &mut self.state else { return Poll::Ready(None) };
+            let State::Open { first, unread, upstream } = &mut self.state else { return Poll::Ready(None) };
             if !first.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(std::mem::take(first)))));
+            }
+            if !unread.is_empty() {
+                let piece = unread.split_to(unread.len().min(PIECE_BYTES));
+                let masked = self.mask(&piece)?;
+                if masked.is_empty() {
+                    continue;
+                }
+                self.note(&masked)?;
+                return Poll::Ready(Some(Ok(Frame::data(masked))));
             }
             let Poll::Ready(frame) = Pin::new(&mut *upstream).poll_frame(cx) else {
                 ready!(self.silence.poll(cx));
@@ -304,10 +315,16 @@ impl Reply {
                     return self.poll_ended();
                 }
             };
+            if self.decoder.is_some()
+                && let State::Open { unread, .. } = &mut self.state
+            {
+                *unread = data;
+                continue;
+            }
             let masked = self.mask(&data)?;
             if !masked.is_empty() {
                 self.note(&masked)?;
-                if at_end && self.masker.is_none() && self.decoder.is_none() {
+                if at_end && self.masker.is_none() {
                     // Its length was announced: hyper lets go of it with its last byte, and never asks for its end.
                     self.state = State::Done;
                     self.completed()?;
@@ -368,10 +385,9 @@ fn mask_failed(error: keyward_mask::walk::MaskError) -> BodyError {
     BodyError::Mask(Box::new(error))
 }
 
-fn failed(error: Failed) -> BodyError {
-    match error {
-        Failed::Body(error) => error,
-        Failed::Decode(error) => BodyError::Mask(Box::new(error)),
+impl From<CodingError> for BodyError {
+    fn from(error: CodingError) -> Self {
+        Self::Mask(Box::new(error))
     }
 }
 
@@ -381,16 +397,15 @@ mod tests {
 
     #[test]
     fn catalogue_59_compressed_data_under_the_name_of_text_is_seen_in_any_chunking() {
-        for magic in [&[0x1f, 0x8b, 8][..], &[0x28, 0xb5, 0x2f], &[0x78, 0x9c, 0]] {
-            assert!(Packed::Refused(None).sees(magic));
-            let mut packed = Packed::Refused(None);
+        for magic in [&[0x1f, 0x8b, 8, 0, 0][..], &[0x28, 0xb5, 0x2f, 0xfd, 0], &[0x78, 0x9c, 0, 0, 0]] {
+            assert!(Packed::Refused(Vec::new()).sees(magic));
+            let mut packed = Packed::Refused(Vec::new());
             assert!(!packed.sees(b""));
-            assert!(!packed.sees(&magic[..1]));
-            assert!(packed.sees(&magic[1..]));
+            assert!(magic.iter().any(|byte| packed.sees(&[*byte])));
             assert!(!Packed::Passes.sees(magic));
         }
-        for text in ["(x)", "x = 1", "{}"] {
-            assert!(!Packed::Refused(None).sees(text.as_bytes()), "{text}");
+        for text in ["(x)", "x = 1", "{}", "\u{1f}x", "x\u{1f}"] {
+            assert!(!Packed::Refused(Vec::new()).sees(text.as_bytes()), "{text}");
         }
     }
 }
