@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BodyFormat, BodyMasker, Dialect, MaskError, WebSocketMasker};
+use super::{BodyFormat, BodyMasker, Boundary, Dialect, Markup, MaskError, WebSocketMasker};
 use crate::profile::Profile;
 
 /// Masks a body that arrives in chunks of `chunk` bytes.
@@ -24,23 +24,44 @@ pub fn run(
     Ok(out)
 }
 
+/// Every format that a body can be read in; parts are divided by `--b`.
+pub fn formats() -> Vec<BodyFormat> {
+    let multipart = Boundary::new("b").map(BodyFormat::Multipart);
+    let plain = [
+        BodyFormat::Text,
+        BodyFormat::Either,
+        BodyFormat::Json,
+        BodyFormat::Ndjson,
+        BodyFormat::EventStream(Dialect::OpenAi),
+        BodyFormat::EventStream(Dialect::Generic),
+        BodyFormat::Form,
+        BodyFormat::Markup(Markup::Html),
+        BodyFormat::Markup(Markup::Xml),
+        BodyFormat::Escaped,
+        BodyFormat::Protobuf,
+        BodyFormat::AwsEventStream,
+    ];
+    plain.into_iter().chain(multipart).collect()
+}
+
 /// Output equals that of the whole input for every chunking, in every format.
 ///
 /// # Panics
 /// When it does not.
 pub fn body(profile: &Arc<Profile>, data: &[u8]) {
-    for format in [
-        BodyFormat::Text,
-        BodyFormat::Json,
-        BodyFormat::Ndjson,
-        BodyFormat::EventStream(Dialect::OpenAi),
-        BodyFormat::EventStream(Dialect::Generic),
-        BodyFormat::AwsEventStream,
-    ] {
-        let whole = run(profile, format, data, data.len());
-        for chunk in [1, 2, 3, 7, 64] {
-            assert_eq!(run(profile, format, data, chunk), whole, "{format:?} in chunks of {chunk}");
-        }
+    for format in formats() {
+        format_of(profile, format, data);
+    }
+}
+
+/// The same in one format.
+///
+/// # Panics
+/// When it does not.
+pub fn format_of(profile: &Arc<Profile>, format: BodyFormat, data: &[u8]) {
+    let whole = run(profile, format, data, data.len());
+    for chunk in [1, 2, 3, 7, 64] {
+        assert_eq!(run(profile, format, data, chunk), whole, "{format:?} in chunks of {chunk}");
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use keyward_core::Finding;
-use keyward_wire::json::escape_into;
 
+use super::spelling::Spelling;
 use crate::text::Decisions;
 
 /// How many findings are kept until they are taken; further ones are masked all the same and not listed.
@@ -159,6 +159,8 @@ pub(super) struct Carrier<'a> {
     pub(super) out: &'a mut Vec<u8>,
     /// Inside how many JSON strings the text lies.
     pub(super) depth: usize,
+    /// How the text around these strings is spelled.
+    pub(super) spelling: Spelling,
     /// What to add to a finding's offsets.
     pub(super) base: u64,
     pub(super) findings: &'a mut Vec<Finding>,
@@ -171,7 +173,7 @@ impl Decisions for Carrier<'_> {
 
     fn replace(&mut self, bytes: usize, placeholder: &str) {
         self.splice.decide(bytes, false, self.out);
-        escape_into(placeholder, self.depth, self.out);
+        self.spelling.write(placeholder, self.depth, self.out);
     }
 
     fn found(&mut self, mut finding: Finding) {

@@ -12,20 +12,27 @@
 use std::sync::Arc;
 
 use keyward_core::Finding;
-use keyward_wire::json::{Path, Scanner, StringRole, Token, escape_into};
+use keyward_wire::json::{Path, Scanner, StringRole, Token};
 use memchr::memchr2;
 
+use super::MaskError;
 use super::logprobs::Logprobs;
 use super::paths::{self, Rule};
+use super::spelling::Spelling;
 use super::splice::{Carrier, Runs, Splice, note};
 use crate::profile::{FieldIndex, Profile};
-use crate::text::{TextMasker, is_quiet, mask_whole_field};
+use crate::text::{TextMasker, is_quiet, mask_field, mask_whole_field};
 
 /// How many JSON documents may lie inside each other's strings and still be understood, the body itself not counted.
 pub const NESTING_MAX: usize = 3;
 
 /// The longest string that is looked at as a whole first: a longer one seldom holds nothing that may be something.
 const QUIET_BYTES_MAX: usize = 256;
+
+/// How many digits a number has that is looked at: from the shortest national ids to the longest cards.
+const NUMBER_DIGITS_MIN: usize = 9;
+/// See [`NUMBER_DIGITS_MIN`].
+const NUMBER_DIGITS_MAX: usize = 19;
 
 /// How a text begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +70,8 @@ pub(super) struct Strand {
     profile: Arc<Profile>,
     /// Inside how many JSON strings the raw bytes lie.
     depth: usize,
+    /// How these strings are spelled where they stand.
+    spelling: Spelling,
     start: Start,
     levels: Vec<Level>,
     splice: Splice,
@@ -86,6 +95,7 @@ impl Strand {
             masker: TextMasker::new(Arc::clone(profile)),
             profile: Arc::clone(profile),
             depth,
+            spelling: Spelling::Plain,
             start,
             levels: vec![Level::default()],
             splice: Splice::default(),
@@ -107,9 +117,19 @@ impl Strand {
         self.splice.is_empty()
     }
 
+    /// What takes the place of raw bytes is spelled so from here on. Only between two texts.
+    pub(super) fn spell(&mut self, spelling: Spelling) {
+        self.spelling = spelling;
+    }
+
     /// Whether nesting went beyond what is understood; the strand is unusable then.
     pub(super) fn is_too_deep(&self) -> bool {
         self.too_deep
+    }
+
+    /// Fails when it [`Self::is_too_deep`].
+    pub(super) fn sound(&self) -> Result<(), MaskError> {
+        if self.too_deep { Err(MaskError::TooDeep) } else { Ok(()) }
     }
 
     /// Begins a text at `offset`, with the key it belongs to as context. The text before must have ended.
@@ -146,12 +166,22 @@ impl Strand {
 
     /// The next raw bytes mean `meaning`: themselves, or they are one escape.
     pub(super) fn piece(&mut self, meaning: &[u8], raw: &[u8], out: &mut Vec<u8>) {
+        self.part(meaning, raw, out);
+        self.catch_up(out);
+    }
+
+    /// As [`Self::piece`], for one of several: [`Self::catch_up`] or [`Self::end`] must follow before the caller returns.
+    pub(super) fn part(&mut self, meaning: &[u8], raw: &[u8], out: &mut Vec<u8>) {
         self.splice.read(raw);
         self.feed(0, meaning, raw.len(), out);
+    }
+
+    /// Decides what can be decided of the pieces so far.
+    pub(super) fn catch_up(&mut self, out: &mut Vec<u8>) {
         match self.logprobs.take() {
-            None => self.catch_up(out),
+            None => self.look(out),
             Some(mut logprobs) => {
-                self.catch_up(logprobs.buffer());
+                self.look(logprobs.buffer());
                 self.logprobs = Some(logprobs);
             }
         }
@@ -198,15 +228,25 @@ impl Strand {
     }
 
     fn engine(&mut self, level: usize, text: &[u8], out: &mut Vec<u8>) {
-        let Self { masker, splice, depth, base, findings, .. } = self;
-        masker.defer(text, &mut Carrier { splice, out, depth: *depth + level, base: *base, findings });
+        let Self { masker, splice, depth, spelling, base, findings, .. } = self;
+        masker.defer(
+            text,
+            &mut Carrier { splice, out, depth: *depth + level, spelling: *spelling, base: *base, findings },
+        );
         self.behind = Some(level);
     }
 
-    fn catch_up(&mut self, out: &mut Vec<u8>) {
+    fn look(&mut self, out: &mut Vec<u8>) {
         let Some(level) = self.behind.take() else { return };
-        let Self { masker, splice, depth, base, findings, .. } = self;
-        masker.catch_up(&mut Carrier { splice, out, depth: *depth + level, base: *base, findings });
+        let Self { masker, splice, depth, spelling, base, findings, .. } = self;
+        masker.catch_up(&mut Carrier {
+            splice,
+            out,
+            depth: *depth + level,
+            spelling: *spelling,
+            base: *base,
+            findings,
+        });
     }
 
     /// Takes text at a level; `raw` is how many raw bytes it stands for.
@@ -351,27 +391,41 @@ impl Strand {
         }
     }
 
-    /// A number or word; a field's becomes a string.
+    /// A number or word. A field's becomes a string, and so does a number that is a finding (a card, say), so that the
+    /// document stays valid; where what takes its place is a number too, it stays one.
     fn scalar(&mut self, level: usize, len: usize, out: &mut Vec<u8>) {
         let Some(l) = self.levels.get_mut(level) else { return };
-        let field = match paths::rule(&self.profile.fields, l.scanner.path()) {
-            Rule::Field(field) if l.scanner.scalar() != b"null" => field,
+        let (path, value) = (l.scanner.path(), l.scanner.scalar());
+        let number = (NUMBER_DIGITS_MIN..=NUMBER_DIGITS_MAX).contains(&value.len())
+            && value.iter().all(u8::is_ascii_digit);
+        let masked = match paths::rule(&self.profile.fields, path) {
+            Rule::Field(field) if value != b"null" => mask_whole_field(&self.profile, field, value),
+            Rule::None if number => {
+                let key = paths::context(path);
+                let context = if key.is_empty() { Vec::new() } else { [key, b": "].concat() };
+                let masked = mask_field(&self.profile, &context, value);
+                if masked.findings.is_empty() {
+                    return self.pass(level, len, out);
+                }
+                masked
+            }
             _ => return self.pass(level, len, out),
         };
-        let value = l.scanner.scalar().to_vec();
         let raw = l.queue.take_all(len);
         let start = self.offset + self.splice.gone;
         self.splice.skip(raw);
-        let masked = mask_whole_field(&self.profile, field, &value);
-        let text = String::from_utf8_lossy(&masked.bytes);
-        let depth = self.depth + level;
-        escape_into("\"", depth, out);
-        escape_into(&text, depth + 1, out);
-        escape_into("\"", depth, out);
         for mut finding in masked.findings {
             (finding.start, finding.end) = (start + finding.start, start + finding.end);
             note(&mut self.findings, finding);
         }
+        let text = String::from_utf8_lossy(&masked.bytes);
+        let depth = self.depth + level;
+        if number && text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() && !text.starts_with('0') {
+            return self.spelling.write(&text, depth, out);
+        }
+        self.spelling.write("\"", depth, out);
+        self.spelling.write(&text, depth + 1, out);
+        self.spelling.write("\"", depth, out);
     }
 
     /// A container opens; log probabilities of a body are held as a whole.
@@ -420,7 +474,7 @@ impl Strand {
 
     /// What was scanned as JSON is none: its rest, from `pending` on, is plain text.
     fn give_up(&mut self, level: usize, pending: &[u8], rest: &[u8], out: &mut Vec<u8>) {
-        self.catch_up(out);
+        self.look(out);
         self.set_mode(level, Mode::Text);
         self.prime(level);
         if let Some(l) = self.levels.get_mut(level) {
@@ -437,7 +491,7 @@ impl Strand {
             let token = l.scanner.finish();
             let pending = l.scanner.pending().to_vec();
             match token {
-                Token::Scalar(len) => self.pass(level, len, out),
+                Token::Scalar(len) => self.scalar(level, len, out),
                 Token::Invalid => self.give_up(level, &pending, &[], out),
                 _ if l.inside => {
                     self.forward(level, &pending, out);
@@ -447,8 +501,15 @@ impl Strand {
             }
         }
         if self.mode(level) == Mode::Text {
-            let Self { masker, splice, depth, base, findings, .. } = self;
-            masker.boundary(&mut Carrier { splice, out, depth: *depth + level, base: *base, findings });
+            let Self { masker, splice, depth, spelling, base, findings, .. } = self;
+            masker.boundary(&mut Carrier {
+                splice,
+                out,
+                depth: *depth + level,
+                spelling: *spelling,
+                base: *base,
+                findings,
+            });
             self.behind = None;
         }
         if let Some(l) = self.levels.get_mut(level) {

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use keyward_core::Finding;
 use memchr::memchr;
 
+use super::super::MaskError;
 use super::super::splice::FINDINGS_MAX;
 use super::super::strand::{Start, Strand};
-use super::super::{MaskError, deep};
 use super::channel::Ends;
 use super::documents::{Documents, Name};
 use crate::profile::Profile;
@@ -64,7 +64,7 @@ impl Lines {
         if self.long {
             self.single.end(out);
             self.long = false;
-            deep(&self.single)?;
+            self.single.sound()?;
             self.documents.begin(self.position);
             self.documents.close(Ends::All, &[], Name::default());
             for rest in &self.documents.rests {
@@ -94,7 +94,7 @@ impl Lines {
         if self.long {
             self.single.piece(part, part, out);
             self.position += part.len() as u64;
-            deep(&self.single)?;
+            self.single.sound()?;
             if ended {
                 self.single.end(out);
                 self.long = false;
@@ -142,7 +142,7 @@ impl Lines {
             self.single.begin(self.position, &[]);
             self.single.piece(line, line, out);
             self.single.end(out);
-            deep(&self.single)?;
+            self.single.sound()?;
         } else {
             out.extend_from_slice(line.get(..before).unwrap_or_default());
             documents.edits.write(data, out);

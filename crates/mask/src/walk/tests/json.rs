@@ -179,3 +179,34 @@ fn a_key_is_context_for_its_value() {
     let other = json!({ "title": value }).to_string();
     assert_eq!(mask_with(&profile, BodyFormat::Json, &other), other);
 }
+
+#[test]
+fn catalogue_56_numbers_that_are_findings_become_strings() {
+    let card = ["45391488", "03436467"].concat();
+    let body = format!(
+        "{{\"card\": {card}, \"id\":4539148803436468,\"in\":\"{{\\\"n\\\":[{card}]}}\", \"x\":-{card}}}"
+    );
+    let masked = mask_with(&with_everything(), BodyFormat::Json, &body);
+    let value: Value = serde_json::from_str(&masked).unwrap();
+    assert_eq!(value["card"], "[REDACTED:payment_card]");
+    assert_eq!(value["id"], 4_539_148_803_436_468_u64, "no check digit");
+    let inner: Value = serde_json::from_str(value["in"].as_str().unwrap()).unwrap();
+    assert_eq!(inner["n"][0], "[REDACTED:payment_card]");
+    let profile = profile_of(&[("number", "726194038517294")]);
+    assert_eq!(
+        mask_with(&profile, BodyFormat::Json, "[726194038517294,826194038517294]"),
+        "[\"[REDACTED:secret:number]\",826194038517294]"
+    );
+    let spelled = "{\"a\":\"[7\\u0032\\u0036194038517294]\"}";
+    assert_eq!(
+        mask_with(&profile, BodyFormat::Json, spelled),
+        "{\"a\":\"[\\\"[REDACTED:secret:number]\\\"]\"}"
+    );
+    assert_eq!(mask_with(&profile, BodyFormat::Json, "726194038517294"), "\"[REDACTED:secret:number]\"");
+}
+
+#[test]
+fn duplicate_keys_are_both_looked_at() {
+    let body = format!("{{\"a\":\"{CANARY}\",\"a\":\"{CANARY}\",\"{CANARY}\":1,\"{CANARY}\":2}}");
+    assert_eq!(mask(BodyFormat::Json, &body), body.replace(CANARY, MASKED));
+}

@@ -12,16 +12,15 @@ fn nothing_to_mask_and_nothing_held_is_byte_identical() {
         " {\"a\":[1, 2.0e5 ,\"\\u0041\\/ [x] {y\"],\n\"b\":\"{\\\"c\\\": [\\\"\\\\u0041\\\"]}\"}\r\n",
         "event: message_start\ndata:{\"type\":\"message_start\" , \"x\":1}\n\n: c\r\n\r\nid\ndata: [DONE]\n\n",
         "retry: 5\rdata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\\u00e9\\n {\"},\"logprobs\":null}]}\r\rdata: x",
+        "a=%73+%zz&b[]=1&&=&c=%e9%&{\"a\":\"=&\"}",
+        "<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b \"c\">]><!-- - -- --> <a b=c d = \"&amp;&#1;\" e>&lt; < &x; <![CDATA[<]]]></a><script>if (a<b) {}</script>",
+        "--b\r\nContent-Type: application/json\r\n\r\n{\"a\": 1}\r\n--b\nX: y\n\n--b \r\n\r\n\n--bc\r\n--b--\r\nend",
+        "key: \"\\u0041\\x41 \\q\" # it's\n",
+        "\u{a}\u{3}abc\u{12}\u{4}\u{8}\u{1}\u{12}\u{0}",
         "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{\\\"a\\\": \"}}\n\n",
     ];
     for body in bodies {
-        for format in [
-            BodyFormat::Text,
-            BodyFormat::Json,
-            BodyFormat::Ndjson,
-            BodyFormat::EventStream(Dialect::Anthropic),
-            BodyFormat::EventStream(Dialect::OpenAi),
-        ] {
+        for format in fuzz::formats() {
             assert_eq!(mask_with(&nothing, format, body), body, "{format:?}");
         }
     }
@@ -41,6 +40,14 @@ fn fuzz_bodies_hold_on_a_small_corpus() {
         "{\"logprobs\":{\"content\":[{\"token\":\"\\ud83".to_owned(),
         "{\"a\":\"{\\\"b\\\":\\\"[\\\\\\\"\\\\u00".to_owned(),
         "\u{feff}data: {\"choices\":[{\"delta\":{\"content\":\"[tru".to_owned(),
+        format!("a=%6bwcanary&{a}%{b}=+&b={CANARY}%"),
+        format!(
+            "<a {CANARY}='&#107;{CANARY}'>{a}<!-->{b}--><![CDATA[{CANARY}]]</script><script>{CANARY}</scr"
+        ),
+        format!(
+            "--b\r\nContent-Disposition: x; name=\"{CANARY}\"\r\n\r\n{CANARY}\r\n--b\n\n{{\"a\":\"{CANARY}\"}}\r\n--b--{CANARY}\r"
+        ),
+        format!("\u{a}\u{15}{CANARY}\u{12}\u{17}\u{a}\u{15}{CANARY}"),
     ] {
         fuzz::body(&profile, input.as_bytes());
         for cut in 0..input.len() {
@@ -76,6 +83,34 @@ fn fragment() -> impl Strategy<Value = String> {
             "\\\\ud83d",
             "\"logprobs\":",
             "\"token\":"
+        ],
+        prop_oneof![
+            "&",
+            "=",
+            "%6b",
+            "&#107;",
+            "<",
+            ">",
+            "<a b=",
+            "'",
+            "</",
+            "<!--",
+            "-->",
+            "<script>",
+            "</script>",
+            "<!\\[CDATA\\[",
+            "\\]\\]>"
+        ],
+        prop_oneof![
+            "--b",
+            "--b--",
+            "\r\n--b\r\n",
+            "\r\n\r\n",
+            "\n--b\n\n",
+            "Content-Type: application/json\r\n",
+            "\u{a}\u{15}",
+            "\u{12}\u{4}",
+            "\\\\x6b"
         ],
         Just("{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"".to_owned()),
         Just("\"},\"finish_reason\":null}]}\n\n".to_owned()),
