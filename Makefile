@@ -49,3 +49,7 @@ kit: ## what tests need, into ~/.cache/keyward-kit (pip: SDKs, pytest, cargo-den
 
 clean-kit: ## remove what `make kit` installed
 	rm -rf $(KIT)
+
+.PHONY: fuzz
+fuzz: tools ## each fuzz target for FUZZ_SECONDS (30), on stable; TARGETS picks some (needs g++)
+	scripts/fuzz.sh

@@ -150,9 +150,9 @@ impl BodyMasker {
             Box::new(strand)
         };
         if let Some(field) = profile.form_field(key).filter(|_| nesting > 0) {
-            let mut strand = text(Start::Text);
+            let mut strand = Strand::new(&profile, 0, Start::Text);
             strand.begin_field(0, field);
-            let (walker, format) = (Walker::Text(strand), BodyFormat::Text);
+            let (walker, format) = (Walker::Text(Box::new(strand)), BodyFormat::Text);
             return Self { literal: None, walker, format, head: Vec::new(), position: 0, failed: None };
         }
         let literal = match format {

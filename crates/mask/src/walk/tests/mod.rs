@@ -12,12 +12,11 @@ mod sockets;
 
 use std::sync::Arc;
 
+pub(super) use super::fuzz::CANARY;
 use super::fuzz::run;
 use super::*;
 use crate::{Detectors, KnownValue, Profile};
 
-/// The value that must not leave; made up.
-pub(super) const CANARY: &str = "kwcanary-7Qx2Lm9Zt4Rv";
 /// What stands for it.
 pub(super) const MASKED: &str = "[REDACTED:secret:canary]";
 
