@@ -268,7 +268,9 @@ fn content(bytes: &Bytes, headers: &HeaderMap, mask: Option<&Arc<Profile>>) -> (
         let sha256 = digest.as_ref().try_into().map(RequestDigest::from_bytes).map(|d| d.to_string());
         (BodyNote::Hashed { bytes: bytes.len() as u64, sha256: sha256.unwrap_or_default() }, Vec::new())
     };
-    if bytes.len() as u64 > CONTENT_BYTES_MAX {
+    // What is encoded cannot be looked into here, so it is not kept in clear (catalogue 311).
+    let encoded = headers.get_all(header::CONTENT_ENCODING).iter().any(|value| value != "identity");
+    if bytes.len() as u64 > CONTENT_BYTES_MAX || (encoded && mask.is_some()) {
         return hashed();
     }
     let masked = match mask {

@@ -106,11 +106,15 @@ fn prepare(
     let body_mask = profiles.at(place, permit.mask(), lease, session.id.bits())?;
     let (mut decoder, mut masker) = (None, None);
     if let Some(profile) = body_mask {
+        if parts.status == StatusCode::PARTIAL_CONTENT {
+            return Err(invalid("The upstream answered with a piece of its answer, which nobody asked for."));
+        }
         decoder = decode::decoder(&parts.headers).map_err(|error| {
             invalid("The upstream's answer has a content encoding that cannot be looked into.").because(error)
         })?;
         parts.headers.remove(header::CONTENT_ENCODING);
         drop_validators(&mut parts.headers);
+        keep_private(&mut parts.headers);
         masker = Some(body_masker(session.target.settings.connection.kind, profile, &parts.headers)?);
     }
     if let Some(profile) = &header_mask {
@@ -211,6 +215,17 @@ fn body_masker(
         return Err(invalid("The upstream's answer has a character set that cannot be looked into."));
     }
     Ok(BodyMasker::new(profile, format))
+}
+
+/// What was masked for one caller is not another's: no shared cache may keep it (catalogue 72).
+fn keep_private(headers: &mut HeaderMap) {
+    let shared = |value: &HeaderValue| {
+        let value = value.as_bytes().to_ascii_lowercase();
+        [&b"public"[..], b"s-maxage"].iter().any(|word| value.windows(word.len()).any(|w| w == *word))
+    };
+    if headers.get_all(header::CACHE_CONTROL).iter().any(shared) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+    }
 }
 
 fn drop_validators(headers: &mut HeaderMap) {

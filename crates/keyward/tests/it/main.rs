@@ -2,6 +2,8 @@
 //! numbers are those of the hostile catalogue.
 
 #[cfg(test)]
+mod evasion;
+#[cfg(test)]
 mod holding;
 #[cfg(test)]
 mod judged;
