@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use super::KNOWN_BYTES_MIN;
+use super::{KNOWN_BYTES_MIN, is_simple};
 
 /// One spelling of a known value.
 pub(super) struct Form {
@@ -33,6 +33,12 @@ pub(super) fn forms(value: &[u8]) -> Vec<Form> {
             plain.insert(form_encoded(value, hex, kept));
         }
     }
+    for shown in TAIL_BYTES.filter(|shown| *shown * 2 <= value.len()) {
+        let tail = value.get(value.len() - shown..).unwrap_or_default();
+        if !is_simple(tail) {
+            plain.extend(VEILS.iter().map(|veil| [veil.as_bytes(), tail].concat()));
+        }
+    }
     for apostrophe in ["&#39;", "&#x27;", "&apos;"] {
         for quote in ["&quot;", "&#34;"] {
             plain.insert(html_escaped(value, apostrophe, quote));
@@ -47,6 +53,12 @@ pub(super) fn forms(value: &[u8]) -> Vec<Form> {
     let wrapped = wrapped.into_iter().filter(long_enough).map(|b| Form { bytes: b.into(), wraps: true });
     plain.chain(wrapped).collect()
 }
+
+/// How many bytes of a value's end are known behind one of [`VEILS`]: services show the end of a key in their errors
+/// (`Incorrect API key: sk-****abcd1234`). Four are no secret, and a longer end than this is not shown by any.
+const TAIL_BYTES: std::ops::RangeInclusive<usize> = 8..=12;
+/// What stands for the part of a key that is not shown. No full stop: every sentence's end would be held back for it.
+const VEILS: [&str; 2] = ["*", "…"];
 
 const HEX_LOWER: [u8; 16] = *b"0123456789abcdef";
 const HEX_UPPER: [u8; 16] = *b"0123456789ABCDEF";

@@ -77,6 +77,37 @@ fn catalogue_64_known_values_are_found_in_every_encoding() {
 }
 
 #[test]
+fn catalogue_69_the_end_of_a_key_in_an_error_is_masked() {
+    let key = ["sk-proj-Zk3vQ9xW", "7mT2pL8dR4nB6yH1cJ5fS0aU"].concat();
+    let known = KnownValue::new("openai", key.as_bytes()).unwrap();
+    let profile = Arc::new(Profile::builder().known([known]).build().unwrap());
+    let masked = |text: &str| String::from_utf8(mask_bytes(&profile, text.as_bytes()).bytes).unwrap();
+    for shown in 8..=12 {
+        for veil in ["****", "…"] {
+            let tail = &key[key.len() - shown..];
+            let text = masked(&format!("Incorrect API key provided: sk-proj-{veil}{tail}. See"));
+            let mut rest = veil.chars();
+            rest.next_back();
+            let rest = rest.as_str();
+            assert_eq!(
+                text,
+                format!("Incorrect API key provided: sk-proj-{rest}[REDACTED:secret:openai]. See")
+            );
+        }
+    }
+    assert_eq!(
+        masked(&format!("sk-proj-****{}.", &key[key.len() - 4..])),
+        "sk-proj-****S0aU.",
+        "four are shown"
+    );
+    assert_eq!(masked(&format!("{key}.")), "[REDACTED:secret:openai].");
+    // A tail that is a word would shred text.
+    let word = KnownValue::new("word", b"Zk3vQ9xW7mT2production").unwrap();
+    let profile = Arc::new(Profile::builder().known([word]).build().unwrap());
+    assert_eq!(mask_bytes(&profile, b"in **production").bytes, b"in **production");
+}
+
+#[test]
 fn catalogue_64_declared_limits_leak() {
     let profile = known(&[("x", SECRET)]);
     let reversed: String = SECRET.chars().rev().collect();
