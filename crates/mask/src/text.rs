@@ -15,7 +15,7 @@ use std::sync::Arc;
 use keyward_core::Finding;
 
 use crate::detector::{Kind, LOOK_BACK_BYTES};
-use crate::known::KnownHit;
+use crate::known::{KnownHit, Spelled, may_be_spelled};
 use crate::lane::{Lane, Rest};
 use crate::literal::{LANES, LiteralHit};
 use crate::matches::{ANY_BYTES, Growth, Match, Matches};
@@ -51,6 +51,7 @@ pub struct TextMasker {
     base: u64,
     known_scanned: usize,
     known_hits: Vec<KnownHit>,
+    spelled: Spelled,
     literal_hits: Vec<LiteralHit>,
     markers: Lane,
     stems: Lane,
@@ -78,6 +79,7 @@ impl TextMasker {
             base: 0,
             known_scanned: 0,
             known_hits: Vec::new(),
+            spelled: Spelled::default(),
             literal_hits: Vec::new(),
             markers: Lane::default(),
             stems: Lane::default(),
@@ -101,6 +103,7 @@ impl TextMasker {
         self.text.extend_from_slice(context);
         self.base = 0u64.wrapping_sub(context.len() as u64);
         self.matches.begin(context.len());
+        self.spelled.begin(context.len());
         self.runs.begin(context.len());
         self.words.begin(context.len());
     }
@@ -163,6 +166,7 @@ impl TextMasker {
         self.runs.clear();
         self.words.clear();
         self.matches.begin(0);
+        self.spelled.begin(0);
     }
 
     /// Whether nothing is undecided.
@@ -176,7 +180,7 @@ impl TextMasker {
     }
 
     fn advance(&mut self, rest: Rest, out: &mut impl Decisions) {
-        let Self { profile, text, matches, markers, stems, runs, words, .. } = self;
+        let Self { profile, text, matches, spelled, markers, stems, runs, words, .. } = self;
         let profile: &Profile = profile;
         let limit = match rest {
             Rest::MayFollow => profile.known.open_from(text, self.known_scanned),
@@ -190,6 +194,7 @@ impl TextMasker {
             let owner = Owner::Known(profile.known.value_of(hit.form));
             matches.insert(Match::new(owner, hit.start, hit.end, growth));
         }
+        spelled.advance(profile, text, rest, matches);
         let scanned = [markers.scanned(), stems.scanned()];
         let limits = match rest {
             Rest::MayFollow if !self.known_only => profile.literals.set.open_from(text, scanned),
@@ -211,6 +216,7 @@ impl TextMasker {
             Rest::Ended => text.len(),
             Rest::MayFollow => [
                 self.known_scanned,
+                spelled.frontier(text.len()),
                 markers.frontier(profile, Kind::Marker, text),
                 stems.frontier(profile, Kind::Stem, text),
                 runs.frontier(text.len()),
@@ -240,6 +246,7 @@ impl TextMasker {
         self.text.drain(..dead);
         self.base = self.base.wrapping_add(dead as u64);
         self.known_scanned -= dead;
+        self.spelled.rebase(dead);
         self.markers.rebase(dead);
         self.stems.rebase(dead);
         self.runs.rebase(dead);
@@ -254,6 +261,7 @@ pub(crate) fn is_quiet(profile: &Profile, text: &[u8], context: usize) -> bool {
     !profile.words.may_occur(text, context)
         && !runs::may_occur(profile, text, context)
         && !profile.known.may_occur(text)
+        && !may_be_spelled(profile, text)
         && !profile.literals.set.may_occur(text)
 }
 

@@ -10,7 +10,7 @@ use super::forms::forms;
 use super::{KNOWN_BYTES_MIN, KnownValue};
 
 /// Only this much of a form must be seen to know it; the rest is swallowed as it comes. Bounds what is held back.
-const FORM_HEAD_BYTES_MAX: usize = 256;
+pub(super) const FORM_HEAD_BYTES_MAX: usize = 256;
 /// The longest line break inside wrapped base64: `\r\n` and indentation.
 const GAP_BYTES_MAX: usize = 16;
 /// Characters between two line breaks inside wrapped base64.

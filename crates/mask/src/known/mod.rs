@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 mod forms;
 mod matcher;
+mod spelled;
 
 use zeroize::Zeroizing;
 
 use crate::detector::{Shape, looks_like_words};
 
 pub(crate) use matcher::{KnownHit, KnownMatcher};
+#[cfg(test)]
+pub(crate) use spelled::SPAN_BYTES_MAX;
+pub(crate) use spelled::{Spelled, may_be_spelled};
 
 /// Why a value cannot be masked by exact match.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

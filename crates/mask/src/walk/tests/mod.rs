@@ -1,5 +1,6 @@
 mod aws;
 mod dialects;
+mod disguises;
 mod events;
 mod fields;
 mod form;
