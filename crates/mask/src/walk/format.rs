@@ -16,7 +16,7 @@ pub enum BodyFormat {
     Text,
     /// Text, or a JSON document when it begins like one: what has no type, or a type that says little.
     Either,
-    /// One JSON document, or several.
+    /// One JSON document, or several; an array of Gemini's events, whose text goes on from element to element.
     Json,
     /// A JSON document per line; pieces of a model's text go on from line to line.
     Ndjson,
@@ -34,6 +34,8 @@ pub enum BodyFormat {
     Multipart(Boundary),
     /// A message of Protocol Buffers, read without its schema.
     Protobuf,
+    /// Text that is said to be in UTF-16 or UTF-32.
+    WideText,
     /// In a charset or an order that cannot be read: refused with [`super::MaskError::Charset`].
     Unreadable,
 }
@@ -86,13 +88,22 @@ impl BodyFormat {
         let kind = kind.trim().to_ascii_lowercase();
         let parameters = parameters(rest);
         let unreadable = |(name, value): &(String, String)| match name.as_str() {
-            "charset" => !extends_ascii(value),
+            "charset" => !is_wide(value) && !extends_ascii(value),
             other => other.starts_with("charset*"),
         };
         if parameters.iter().any(unreadable) {
             return Self::Unreadable;
         }
-        match kind.as_str() {
+        let wide = parameters.iter().any(|(name, value)| name == "charset" && is_wide(value));
+        match (Self::of_kind(&kind, &parameters, dialect), wide) {
+            (Self::Text | Self::Either, true) => Self::WideText,
+            (Self::Multipart(_), true) => Self::Unreadable,
+            (format, _) => format,
+        }
+    }
+
+    fn of_kind(kind: &str, parameters: &[(String, String)], dialect: Dialect) -> Self {
+        match kind {
             "text/event-stream" => Self::EventStream(dialect),
             "application/vnd.amazon.eventstream" => Self::AwsEventStream,
             "application/x-ndjson"
@@ -172,6 +183,13 @@ fn value_of(text: &str) -> (String, &str) {
     (value, "")
 }
 
+/// Whether the charset is one of UTF-16 and UTF-32.
+fn is_wide(charset: &str) -> bool {
+    let charset = charset.to_ascii_lowercase();
+    matches!(charset.as_str(), "ucs-2" | "iso-10646-ucs-2" | "ucs-4" | "iso-10646-ucs-4" | "unicode")
+        || ["utf-16", "utf16", "utf-32", "utf32"].iter().any(|family| charset.starts_with(family))
+}
+
 /// Whether an ASCII byte in this charset is always that ASCII character.
 fn extends_ascii(charset: &str) -> bool {
     let charset = charset.to_ascii_lowercase();
@@ -211,8 +229,7 @@ mod tests {
 
     #[test]
     fn catalogue_62_charsets_that_are_not_ascii_are_refused() {
-        for charset in
-            ["utf-16", "UTF-16LE", "utf-32", "utf-7", "shift_jis", "iso-2022-jp", "utf-8; charset=utf-7"]
+        for charset in ["utf-7", "shift_jis", "iso-2022-jp", "utf-8; charset=utf-7", "utf-16; charset=utf-7"]
         {
             assert_eq!(
                 of(&format!("application/json; charset={charset}")),

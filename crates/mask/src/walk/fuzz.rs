@@ -113,7 +113,7 @@ pub fn run(
     Ok(out)
 }
 
-/// Every format that a body can be read in; parts are divided by `--b`.
+/// Every format that any body can be read in; parts are divided by `--b`.
 pub fn formats() -> Vec<BodyFormat> {
     let multipart = Boundary::new("b").map(BodyFormat::Multipart);
     let plain = [
@@ -138,7 +138,7 @@ pub fn formats() -> Vec<BodyFormat> {
 /// # Panics
 /// When it does not.
 pub fn body(profile: &Arc<Profile>, data: &[u8]) {
-    for format in formats() {
+    for format in formats().into_iter().chain([BodyFormat::WideText]) {
         format_of(profile, format, data);
     }
 }

@@ -5,17 +5,18 @@
 //! cutting the input into chunks the output is the same, and it is valid in its format where the input was. JSON strings
 //! are matched by what they mean, streamed text per logical channel across events (`events`). Memory is bounded by named
 //! maxima: [`crate::HOLD_BYTES_MAX`] per text, [`NESTING_MAX`], [`LOGPROBS_BYTES_MAX`], [`CHANNELS_MAX`],
-//! [`LINE_BYTES_MAX`], [`FINDINGS_MAX`], [`PART_HEAD_BYTES_MAX`], [`MULTIPART_NESTING_MAX`], [`MESSAGE_BYTES_MAX`], and those of `keyward_wire`.
+//! [`LINE_BYTES_MAX`], [`ELEMENT_BYTES_MAX`], [`FINDINGS_MAX`], [`PART_HEAD_BYTES_MAX`], [`MULTIPART_NESTING_MAX`], [`MESSAGE_BYTES_MAX`], and those of `keyward_wire`.
 //!
-//! Exceptions, all *fail closed*: a charset that ASCII cannot be read in, a UTF-16 or UTF-32 body under any name, an
-//! event or a nesting beyond its maximum and too many channels end the body with a [`MaskError`]; what is not the JSON it
+//! Exceptions, all *fail closed*: a charset that ASCII cannot be read in (UTF-16 and UTF-32 are, see `charset`), an
+//! event or a nesting beyond its maximum, a message that cannot be read and too many channels end the body with a [`MaskError`]; what is not the JSON it
 //! says it is, is masked as plain text. Where the body does not end but breaks off (an upstream reset), the caller drops
 //! the masker instead of calling [`BodyMasker::finish`]: what is held is then never sent.
 //!
 //! In suggested reading order: `format` (which body is read how), `splice` (raw bytes that wait for a decision), `spelling`
 //! (how text is escaped outside of JSON), `strand` (one logical text), `form`, `markup`, `multipart`, `protobuf`, `logprobs`,
-//! `paths` (which string is what), `events` (streams of events and lines).
+//! `paths` (which string is what), `events` (streams of events and lines), `charset` (bodies that are not UTF-8).
 
+mod charset;
 mod events;
 mod form;
 mod format;
@@ -37,7 +38,7 @@ use std::sync::Arc;
 use keyward_core::Finding;
 use keyward_wire::sse;
 
-pub use events::{CHANNELS_MAX, LINE_BYTES_MAX, WebSocketMasker};
+pub use events::{CHANNELS_MAX, ELEMENT_BYTES_MAX, LINE_BYTES_MAX, WebSocketMasker};
 pub use format::{BOUNDARY_BYTES_MAX, BodyFormat, Boundary, Dialect};
 pub use logprobs::LOGPROBS_BYTES_MAX;
 pub use markup::Markup;
@@ -47,7 +48,8 @@ pub use splice::FINDINGS_MAX;
 pub use strand::NESTING_MAX;
 
 use crate::profile::Profile;
-use events::{AwsEvents, Events, Lines};
+use charset::{Care, WideBody};
+use events::{AwsEvents, Events, JsonBody, Lines};
 use form::Form;
 use multipart::Multipart;
 use protobuf::Message;
@@ -57,7 +59,7 @@ use strand::{Start, Strand};
 /// Why a body cannot be masked; nothing more of it may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MaskError {
-    /// UTF-16, UTF-32, or a declared charset in which ASCII bytes do not mean ASCII; a part in an encoding or with a
+    /// A declared charset that is not read, or first bytes that fit neither the format nor any charset; a part in an encoding or with a
     /// type that leaves open how it is read.
     #[error("the body is in a charset or an encoding that is not read")]
     Charset,
@@ -89,6 +91,7 @@ impl From<sse::FrameTooLong> for MaskError {
 
 enum Walker {
     Text(Box<Strand>),
+    Json(Box<JsonBody>),
     Lines(Box<Lines>),
     Events(Box<Events>),
     Aws(Box<AwsEvents>),
@@ -97,6 +100,7 @@ enum Walker {
     Escaped(Box<Strand>, Unspell),
     Multipart(Box<Multipart>),
     Message(Message),
+    Wide(Box<WideBody>),
     Refused,
 }
 
@@ -116,17 +120,53 @@ impl Literal {
     }
 }
 
-/// How many bytes tell a charset.
-const HEAD_BYTES: usize = 4;
+/// What a body goes through.
+struct Reader {
+    literal: Option<Literal>,
+    walker: Walker,
+}
+
+impl Reader {
+    const fn of(walker: Walker) -> Self {
+        Self { literal: None, walker }
+    }
+
+    fn push(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(), MaskError> {
+        match &mut self.literal {
+            None => self.walker.push(input, out),
+            Some(Literal { strand, passed }) => {
+                passed.clear();
+                strand.piece(input, input, passed);
+                self.walker.push(passed, out)
+            }
+        }
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), MaskError> {
+        if let Some(Literal { strand, passed }) = &mut self.literal {
+            passed.clear();
+            strand.end(passed);
+            self.walker.push(passed, out)?;
+        }
+        self.walker.finish(out)
+    }
+
+    fn take_findings(&mut self) -> Vec<Finding> {
+        let mut found = self.walker.take_findings();
+        if let Some(literal) = &mut self.literal {
+            found.append(&mut literal.strand.findings);
+        }
+        found
+    }
+}
 
 /// Masks one body while it streams.
 pub struct BodyMasker {
-    literal: Option<Literal>,
-    walker: Walker,
+    reader: Reader,
+    profile: Arc<Profile>,
     format: BodyFormat,
-    /// The first bytes, to know a charset by.
-    head: Vec<u8>,
-    position: u64,
+    /// The first bytes, to know a charset by; none once it is known.
+    head: Option<Vec<u8>>,
     failed: Option<MaskError>,
 }
 
@@ -152,8 +192,8 @@ impl BodyMasker {
         if let Some(field) = profile.form_field(key).filter(|_| nesting > 0) {
             let mut strand = Strand::new(&profile, 0, Start::Text);
             strand.begin_field(0, field);
-            let (walker, format) = (Walker::Text(Box::new(strand)), BodyFormat::Text);
-            return Self { literal: None, walker, format, head: Vec::new(), position: 0, failed: None };
+            let reader = Reader::of(Walker::Text(Box::new(strand)));
+            return Self { reader, profile, format: BodyFormat::Text, head: None, failed: None };
         }
         let literal = match format {
             BodyFormat::Form => Some(Literal::new(&profile, Spelling::Form)),
@@ -163,11 +203,14 @@ impl BodyMasker {
         };
         let walker = match format {
             BodyFormat::Text => Walker::Text(text(Start::Text)),
-            BodyFormat::Either => Walker::Text(text(Start::Either)),
-            BodyFormat::Json => Walker::Text(text(Start::Json)),
-            BodyFormat::Ndjson => Walker::Lines(Box::new(Lines::new(profile))),
-            BodyFormat::EventStream(dialect) => Walker::Events(Box::new(Events::new(profile, dialect))),
-            BodyFormat::AwsEventStream => Walker::Aws(Box::new(AwsEvents::new(profile))),
+            BodyFormat::Either | BodyFormat::WideText => Walker::Text(text(Start::Either)),
+            BodyFormat::Json if nesting > 0 => Walker::Text(text(Start::Json)),
+            BodyFormat::Json => Walker::Json(Box::new(JsonBody::new(Arc::clone(&profile)))),
+            BodyFormat::Ndjson => Walker::Lines(Box::new(Lines::new(Arc::clone(&profile)))),
+            BodyFormat::EventStream(dialect) => {
+                Walker::Events(Box::new(Events::new(Arc::clone(&profile), dialect)))
+            }
+            BodyFormat::AwsEventStream => Walker::Aws(Box::new(AwsEvents::new(Arc::clone(&profile)))),
             BodyFormat::Form => Walker::Form(Box::new(Form::new(&profile))),
             BodyFormat::Markup(kind) => Walker::Markup(Box::new(markup::Walker::new(&profile, kind))),
             BodyFormat::Escaped => Walker::Escaped(text(Start::Text), Unspell::new(Spelling::Backslash)),
@@ -177,33 +220,53 @@ impl BodyMasker {
             BodyFormat::Protobuf => Walker::Message(Message::new(&profile)),
             BodyFormat::Unreadable => Walker::Refused,
         };
-        Self { literal, walker, format, head: Vec::new(), position: 0, failed: None }
+        let head = care(format).map(|_| Vec::new());
+        Self { reader: Reader { literal, walker }, profile, format, head, failed: None }
     }
 
     /// Looks for known values only, in bytes that may be no text. Only before the first of them.
     fn known_only(&mut self) {
-        self.head.resize(HEAD_BYTES, 0);
-        if let Walker::Text(strand) = &mut self.walker {
+        self.head = None;
+        if let Walker::Text(strand) = &mut self.reader.walker {
             strand.begin_exempt(0);
         }
     }
 
-    /// Takes the next bytes and appends to `out` what may leave.
+    /// Takes the next bytes and appends to `out` what may leave. The first bytes of a body wait until
+    /// its charset is known.
     ///
     /// # Errors
     /// When the body cannot be masked; every later call fails alike, and `out` has only what may leave.
     pub fn push(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(), MaskError> {
-        self.check_charset(input)?;
-        let result = match &mut self.literal {
-            None => self.walker.push(input, out),
-            Some(Literal { strand, passed }) => {
-                passed.clear();
-                strand.piece(input, input, passed);
-                self.walker.push(passed, out)
+        self.failed.map_or(Ok(()), Err)?;
+        let result = self.push_unchecked(input, out);
+        self.failed = result.err();
+        result
+    }
+
+    fn push_unchecked(&mut self, mut input: &[u8], out: &mut Vec<u8>) -> Result<(), MaskError> {
+        if let Some(head) = &mut self.head {
+            let missing = (charset::HEAD_BYTES - head.len()).min(input.len());
+            let (part, rest) = input.split_at_checked(missing).unwrap_or((input, &[]));
+            head.extend_from_slice(part);
+            input = rest;
+            if head.len() < charset::HEAD_BYTES {
+                return Ok(());
             }
-        };
-        self.position += input.len() as u64;
-        self.note(result)
+            self.begin(out)?;
+        }
+        self.reader.push(input, out)
+    }
+
+    /// The first bytes are there: the charset is known by them.
+    fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), MaskError> {
+        let Some((head, care)) = self.head.take().zip(care(self.format)) else { return Ok(()) };
+        if let Some(wide) = charset::sniff(&head, care)? {
+            let inner = std::mem::replace(&mut self.reader, Reader::of(Walker::Refused));
+            let body = WideBody::new(wide, inner, &self.profile);
+            self.reader = Reader::of(Walker::Wide(Box::new(body)));
+        }
+        self.reader.push(&head, out)
     }
 
     /// The end of the body: appends what was held, masked.
@@ -212,65 +275,37 @@ impl BodyMasker {
     /// As [`BodyMasker::push`].
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), MaskError> {
         self.failed.map_or(Ok(()), Err)?;
-        let rest = self.literal.as_mut().map_or(Ok(()), |Literal { strand, passed }| {
-            passed.clear();
-            strand.end(passed);
-            self.walker.push(passed, out)
-        });
-        let result = rest.and_then(|()| self.walker.finish(self.position, out));
-        self.note(result)
+        let result = self.begin(out).and_then(|()| self.reader.finish(out));
+        self.failed = result.err();
+        result
     }
 
     /// What was found since the last call; at most [`FINDINGS_MAX`].
     ///
     /// Offsets count bytes: of the body for text; in JSON and event data, up to the string's content bytes of the body,
     /// and from there bytes of its meaning, so also in forms, markup and escaped text, where what stands for a known
-    /// value that was found as it stands counts instead of the value; in a channel, bytes of the channel's text.
+    /// value that was found as it stands counts instead of the value; in a channel, bytes of the channel's text. In UTF-16
+    /// and UTF-32, bytes of the body as UTF-8.
     pub fn take_findings(&mut self) -> Vec<Finding> {
-        let mut found = match &mut self.walker {
-            Walker::Text(strand) | Walker::Escaped(strand, _) => std::mem::take(&mut strand.findings),
-            Walker::Lines(lines) => std::mem::take(&mut lines.findings),
-            Walker::Events(events) => std::mem::take(&mut events.findings),
-            Walker::Aws(events) => std::mem::take(&mut events.findings),
-            Walker::Form(form) => std::mem::take(&mut form.strand.findings),
-            Walker::Markup(walker) => std::mem::take(&mut walker.strand.findings),
-            Walker::Multipart(multipart) => multipart.take_findings(),
-            Walker::Message(message) => std::mem::take(&mut message.findings),
-            Walker::Refused => Vec::new(),
-        };
-        if let Some(literal) = &mut self.literal {
-            found.append(&mut literal.strand.findings);
-        }
-        found
+        self.reader.take_findings()
     }
+}
 
-    fn note(&mut self, result: Result<(), MaskError>) -> Result<(), MaskError> {
-        self.failed = result.err();
-        result
-    }
-
-    /// Whether a body of this format may hold bytes that are no text.
-    const fn may_begin_with_zeros(&self) -> bool {
-        matches!(
-            self.format,
-            BodyFormat::Text
-                | BodyFormat::Either
-                | BodyFormat::AwsEventStream
-                | BodyFormat::Multipart(_)
-                | BodyFormat::Protobuf
-        )
-    }
-
-    fn check_charset(&mut self, input: &[u8]) -> Result<(), MaskError> {
-        self.failed.map_or(Ok(()), Err)?;
-        let missing = HEAD_BYTES.saturating_sub(self.head.len()).min(input.len());
-        if missing == 0 {
-            return Ok(());
-        }
-        self.head.extend_from_slice(input.get(..missing).unwrap_or_default());
-        let mark = matches!(self.head.as_slice(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 0, 0xfe, 0xff]);
-        let wide = self.head.contains(&0) && !self.may_begin_with_zeros();
-        self.note(if mark || wide { Err(MaskError::Charset) } else { Ok(()) })
+/// How the first bytes of a format tell its charset; none where it is binary.
+const fn care(format: BodyFormat) -> Option<Care> {
+    match format {
+        BodyFormat::Text | BodyFormat::Either => Some(Care::Lenient),
+        BodyFormat::WideText => Some(Care::Declared),
+        BodyFormat::Json
+        | BodyFormat::Ndjson
+        | BodyFormat::EventStream(_)
+        | BodyFormat::Form
+        | BodyFormat::Markup(_)
+        | BodyFormat::Escaped => Some(Care::Strict),
+        BodyFormat::AwsEventStream
+        | BodyFormat::Multipart(_)
+        | BodyFormat::Protobuf
+        | BodyFormat::Unreadable => None,
     }
 }
 
@@ -281,6 +316,7 @@ impl Walker {
                 strand.piece(input, input, out);
                 strand.sound()
             }
+            Self::Json(body) => body.push(input, out),
             Self::Lines(lines) => lines.push(input, out),
             Self::Events(events) => events.push(input, out),
             Self::Aws(events) => events.push(input, out),
@@ -293,18 +329,19 @@ impl Walker {
             }
             Self::Multipart(multipart) => multipart.push(input, out),
             Self::Message(message) => message.push(input),
+            Self::Wide(body) => body.push(input, out),
             Self::Refused => Err(MaskError::Charset),
         }
     }
 
-    fn finish(&mut self, position: u64, out: &mut Vec<u8>) -> Result<(), MaskError> {
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), MaskError> {
         match self {
-            Self::Lines(lines) => lines.finish(out),
             Self::Text(strand) => {
                 strand.end(out);
-                strand.begin(position, &[]);
                 strand.sound()
             }
+            Self::Json(body) => body.finish(out),
+            Self::Lines(lines) => lines.finish(out),
             Self::Events(events) => events.finish(out),
             Self::Aws(events) => events.finish(out),
             Self::Form(form) => form.finish(out),
@@ -316,7 +353,24 @@ impl Walker {
             }
             Self::Multipart(multipart) => multipart.finish(out),
             Self::Message(message) => message.finish(out),
+            Self::Wide(body) => body.finish(out),
             Self::Refused => Err(MaskError::Charset),
+        }
+    }
+
+    fn take_findings(&mut self) -> Vec<Finding> {
+        match self {
+            Self::Text(strand) | Self::Escaped(strand, _) => std::mem::take(&mut strand.findings),
+            Self::Json(body) => body.take_findings(),
+            Self::Lines(lines) => std::mem::take(&mut lines.findings),
+            Self::Events(events) => std::mem::take(&mut events.findings),
+            Self::Aws(events) => std::mem::take(&mut events.findings),
+            Self::Form(form) => std::mem::take(&mut form.strand.findings),
+            Self::Markup(walker) => std::mem::take(&mut walker.strand.findings),
+            Self::Multipart(multipart) => multipart.take_findings(),
+            Self::Message(message) => std::mem::take(&mut message.findings),
+            Self::Wide(body) => body.take_findings(),
+            Self::Refused => Vec::new(),
         }
     }
 }

@@ -44,6 +44,8 @@ pub(super) enum Delta {
     Response,
     /// `candidates[i].content.parts[j].text`
     Gemini,
+    /// `candidates[i].content.parts[j].functionCall.partialArgs[k].stringValue`
+    GeminiArgument,
     /// `token.text`
     Tgi,
     /// `delta.message.…`; the number is an index into [`COHERE_KEYS`].
@@ -148,6 +150,7 @@ impl Delta {
                 | Self::ChatAudio
                 | Self::Completion
                 | Self::Gemini
+                | Self::GeminiArgument
         )
     }
 }
@@ -183,6 +186,11 @@ pub(super) fn delta(path: &Path) -> Option<(Delta, u64, u64)> {
             // Every part with text continues the candidate's text: parts of one event do not line up with the next one's.
             return (parts && path.key(5) == Some(b"text")).then(|| (Delta::Gemini, index(1), 0));
         }
+        b"candidates" if path.depth() == 9 => {
+            let (part, argument) = partial_argument(path)?;
+            let value = path.key(8) == Some(b"stringValue");
+            return value.then(|| (Delta::GeminiArgument, index(1), argument_number(part, argument)));
+        }
         b"token" if path.depth() == 2 && path.key(1) == Some(b"text") => Delta::Tgi,
         b"outputs" if path.depth() == 3 => {
             path.index(1)?;
@@ -196,6 +204,20 @@ pub(super) fn delta(path: &Path) -> Option<(Delta, u64, u64)> {
         _ => Delta::Marked(listed(path, 0, MARKED_KEYS.iter().map(|(keys, _)| *keys))?),
     };
     Some((found, 0, 0))
+}
+
+/// Which of a candidate's parts, and which of its partial arguments, a member belongs to.
+pub(super) fn partial_argument(path: &Path) -> Option<(u64, u64)> {
+    let keys =
+        [(0, &b"candidates"[..]), (2, b"content"), (3, b"parts"), (5, b"functionCall"), (6, b"partialArgs")];
+    let found = path.depth() == 9 && keys.iter().all(|(level, key)| path.key(*level) == Some(key));
+    found.then_some(())?;
+    Some((path.index(4)?, path.index(7)?))
+}
+
+/// Both positions in one number; a frame is too short for more of either.
+pub(super) const fn argument_number(part: u64, argument: u64) -> u64 {
+    part << 32 | argument
 }
 
 fn choice_delta(path: &Path) -> Option<(Delta, u64, u64)> {

@@ -31,6 +31,7 @@ impl Key {
         let root = &event.root;
         match (delta, root.block) {
             (Delta::ChatTool, _) => key(event.choice_index(first), event.tool_index(first, second)),
+            (Delta::GeminiArgument, _) => key(event.choice_index(first), event.argument_path(first, second)),
             (delta, _) if delta.is_choice() => key(event.choice_index(first), 0),
             (Delta::Response, _) => {
                 let part = root.content.unwrap_or(0).rotate_left(32) ^ root.summary.unwrap_or(0);

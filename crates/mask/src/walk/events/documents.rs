@@ -19,7 +19,7 @@ use super::edits::Edits;
 use super::event::{Event, Field, Treatment, Unread};
 use super::recent::Recent;
 use super::shape::shape;
-use super::template::Template;
+use super::template::{Same, Template};
 use crate::profile::{FieldIndex, Profile};
 
 /// Stands for the context of exempt text among what was clean before; no JSON key holds a NUL unescaped.
@@ -67,6 +67,8 @@ pub(super) struct Documents {
     plain: Strand,
     recent: Recent,
     template: Template,
+    /// The document may be made the template: its one piece.
+    learnt: Option<(Key, Range<usize>)>,
     slots: Vec<Slot>,
     pub(super) edits: Edits,
     pub(super) rests: Vec<RestOfText>,
@@ -85,6 +87,7 @@ impl Documents {
             profile,
             recent: Recent::default(),
             template: Template::default(),
+            learnt: None,
             slots: Vec::new(),
             edits: Edits::default(),
             rests: Vec::new(),
@@ -101,6 +104,7 @@ impl Documents {
         self.recent.restart();
         self.event.clear();
         self.rests.clear();
+        self.learnt = None;
     }
 
     /// Whether a text has begun that has not ended.
@@ -128,19 +132,39 @@ impl Documents {
         self.plain.end(&mut self.scratch);
     }
 
-    /// A document that differs from the one before in its piece of text alone; false when it does not.
-    pub(super) fn repeat(&mut self, data: &[u8], name: Name<'_>) -> Result<bool, MaskError> {
-        let Some((key, content)) = self.template.find(name.text, data) else { return Ok(false) };
-        self.piece(key, content.clone(), data.get(content).unwrap_or_default())?;
+    /// Masks a frame that differs from the one before in its piece of text alone, and says where in it the document is;
+    /// none when it is another. `name`: where the frame does not have it in itself.
+    pub(super) fn repeat(
+        &mut self,
+        frame: &[u8],
+        name: Option<Name<'_>>,
+    ) -> Result<Option<Range<usize>>, MaskError> {
+        if name.is_some_and(|name| name.text != self.template.name()) {
+            return Ok(None);
+        }
+        let Some(Same { key, data, content }) = self.template.find(frame) else { return Ok(None) };
+        let document = frame.get(data.clone()).unwrap_or_default();
+        let raw = frame.get(content.clone()).unwrap_or_default();
+        self.piece(key, content.start - data.start..content.end - data.start, raw)?;
         let held = |c: &Channel| c.key == key && c.shape.is_none() && !c.strand.is_idle();
         if self.channels.list.iter().any(held) {
             let mut event = std::mem::take(&mut self.event);
-            if read(&self.profile, &mut event, data)? {
-                self.shape_channels(&event, data, name);
+            if read(&self.profile, &mut event, document)? {
+                let own = self.template.name().to_vec();
+                let masked = name.is_some_and(|name| name.masked);
+                self.shape_channels(&event, document, Name { text: &own, masked });
             }
             self.event = event;
         }
-        Ok(true)
+        Ok(Some(data))
+    }
+
+    /// Remembers the frame for the next one, where nothing but its piece matters in it. The document is at `data` in it.
+    pub(super) fn remember(&mut self, frame: &[u8], data: Range<usize>, name: &[u8]) {
+        if let Some((key, piece)) = self.learnt.take() {
+            let content = data.start + piece.start..data.start + piece.end;
+            self.template.learn(&Same { key, data, content }, name, frame);
+        }
     }
 
     /// A JSON document; what it says of the end of texts. None when it is not JSON, and then nothing was done.
@@ -170,7 +194,7 @@ impl Documents {
             self.field(event, field, data, kind)?;
         }
         let ends = Ends::of(event, data, kind);
-        self.learn(event, ends, data, name.text);
+        self.learn(event, ends);
         Ok(Some(ends))
     }
 
@@ -190,11 +214,12 @@ impl Documents {
 
     /// A whole document, if it is JSON; else nothing was done.
     pub(super) fn json_document(&mut self, data: &[u8], name: Name<'_>) -> Result<bool, MaskError> {
-        if self.repeat(data, name)? {
+        if self.repeat(data, Some(name))?.is_some() {
             return Ok(true);
         }
         let Some(ends) = self.json(data, name)? else { return Ok(false) };
         self.close(ends, data, name);
+        self.remember(data, 0..data.len(), name.text);
         Ok(true)
     }
 
@@ -226,15 +251,15 @@ impl Documents {
         self.event = event;
     }
 
-    /// Makes an event the template where its piece is all that matters in it.
-    fn learn(&mut self, event: &Event, ends: Ends, data: &[u8], name: &[u8]) {
+    /// Takes note of an event in which its piece is all that matters.
+    fn learn(&mut self, event: &Event, ends: Ends) {
         if let [Slot { channel, content, edit }] = self.slots.as_slice()
             && self.edits.len() == usize::from(edit.is_some())
             && event.logprobs.is_empty()
             && ends == Ends::Choices
             && !event.any_finished()
         {
-            self.template.learn(*channel, name, data, content);
+            self.learnt = Some((*channel, content.clone()));
         }
     }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 use keyward_wire::json::{Scanner, StringRole, Token};
 
 use super::super::paths::{self, Delta, Mark, Rule};
+use super::channel::hash;
 use crate::fields::Fields;
 use crate::profile::FieldIndex;
 
@@ -102,6 +103,8 @@ pub(super) struct Event {
     choices: Vec<Choice>,
     /// Position of the choice, position of the call, the call's index.
     tools: Vec<(u64, u64, u64)>,
+    /// Position of the candidate, number of the partial argument, and where in the call's arguments it belongs, hashed.
+    arguments: Vec<(u64, u64, u64)>,
     /// Values of log probabilities, with the position of their choice.
     pub(super) logprobs: Vec<(Option<u64>, Range<usize>)>,
     pub(super) root: Root,
@@ -117,6 +120,7 @@ impl Event {
         self.contexts.clear();
         self.choices.clear();
         self.tools.clear();
+        self.arguments.clear();
         self.logprobs.clear();
         self.root = Root::default();
         self.finished = false;
@@ -232,6 +236,12 @@ impl Event {
                     _ => {}
                 }
             }
+            (Some(b"candidates"), 9) if key == b"jsonPath" => {
+                let (Some(position), Some(at)) = (path.index(1), paths::partial_argument(path)) else {
+                    return;
+                };
+                self.arguments.push((position, paths::argument_number(at.0, at.1), hash(raw)));
+            }
             (Some(b"outputs"), 3) if key == b"stop_reason" => {
                 self.root.mark(Mark::StopReason);
                 self.finished |= set;
@@ -260,6 +270,11 @@ impl Event {
     /// The index of a tool call, likewise.
     pub(super) fn tool_index(&self, choice: u64, position: u64) -> u64 {
         self.tools.iter().rev().find(|t| (t.0, t.1) == (choice, position)).map_or(position, |t| t.2)
+    }
+
+    /// Where in a call's arguments a partial one belongs.
+    pub(super) fn argument_path(&self, candidate: u64, number: u64) -> u64 {
+        self.arguments.iter().find(|a| (a.0, a.1) == (candidate, number)).map_or(0, |a| a.2)
     }
 
     /// Whether the event finishes any choice.

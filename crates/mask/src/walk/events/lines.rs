@@ -129,10 +129,11 @@ impl Lines {
         self.crlf = if line.is_empty() { self.crlf } else { line.ends_with(b"\r") };
         let name = Name::default();
         let mut single = false;
-        if last || !documents.repeat(data, name)? {
+        if last || documents.repeat(data, Some(name))?.is_none() {
             let ends = documents.json(data, name)?;
             single = ends.is_none() && !data.is_empty();
             documents.close(if last { Ends::All } else { ends.unwrap_or(Ends::None) }, data, name);
+            documents.remember(data, 0..data.len(), name.text);
         }
         for rest in &documents.rests {
             out.extend_from_slice(&rest.data);

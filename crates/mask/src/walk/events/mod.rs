@@ -18,8 +18,10 @@
 //! channel beyond [`CHANNELS_MAX`] ends the body (*fails closed*).
 //!
 //! In suggested reading order: `documents` (what happens to one event's data), `event` and `channel` (what it holds, whose
-//! text it continues), `shape`, then the framings `sse`, `lines`, `aws`, `websocket`.
+//! text it continues), `shape`, then the framings `sse`, `lines`, `array`, `aws`,
+//! `websocket`.
 
+mod array;
 mod aws;
 mod channel;
 mod documents;
@@ -32,6 +34,8 @@ mod sse;
 mod template;
 mod websocket;
 
+pub use array::ELEMENT_BYTES_MAX;
+pub(super) use array::JsonBody;
 pub(super) use aws::AwsEvents;
 pub use channel::CHANNELS_MAX;
 pub use lines::LINE_BYTES_MAX;

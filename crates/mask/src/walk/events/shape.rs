@@ -29,6 +29,7 @@ pub(super) fn shape(
     let root = &event.root;
     let (before, after) = match key.delta {
         Delta::Gemini => gemini(key),
+        Delta::GeminiArgument => emptied(key, data, edits, slots),
         delta if delta.is_choice() => choice(key, root, data, edits),
         Delta::Block(at) => block(key, at),
         Delta::Response => response(root, data, edits),

@@ -69,6 +69,13 @@ impl Events {
 impl Frames {
     fn frame(&mut self, frame: &[u8], last: bool, out: &mut Vec<u8>) -> Result<(), MaskError> {
         self.documents.begin(self.position);
+        if !last && let Some(data) = self.documents.repeat(frame, None)? {
+            out.extend_from_slice(frame.get(..data.start).unwrap_or_default());
+            self.documents.edits.write(frame.get(data.clone()).unwrap_or_default(), out);
+            out.extend_from_slice(frame.get(data.end..).unwrap_or_default());
+            self.position += frame.len() as u64;
+            return Ok(());
+        }
         self.line_edits.clear();
         let mut lines = std::mem::take(&mut self.lines);
         let mut joined = std::mem::take(&mut self.joined);
@@ -118,6 +125,11 @@ impl Frames {
                 write_event(rest, self.crlf, out);
             }
             self.write(frame, &lines, one.is_some(), data, is_data, out);
+            // With a mark before it, a later frame would have no data.
+            let marked = frame.starts_with(b"\xef\xbb\xbf");
+            if let Some(place) = one.filter(|_| self.line_edits.is_empty() && !marked) {
+                self.documents.remember(frame, place, name.text);
+            }
         }
         self.position += frame.len() as u64;
         self.lines = lines;
@@ -140,9 +152,6 @@ impl Frames {
     /// Masks an event's data.
     fn data(&mut self, data: &[u8], any: bool, name: Name<'_>, last: bool) -> Result<(), MaskError> {
         let documents = &mut self.documents;
-        if !last && documents.repeat(data, name)? {
-            return Ok(());
-        }
         let trimmed = data.trim_ascii();
         let json = matches!(trimmed.first(), Some(b'{' | b'['));
         let mut ends = Ends::None;

@@ -367,6 +367,32 @@ fn gemini_calls_hold_their_arguments_as_json() {
 }
 
 #[test]
+fn gemini_streams_an_argument_of_a_call_by_its_path() {
+    let piece = |path: &str, t: &str| {
+        json!({"candidates": [{"content": {"parts": [{"functionCall": {"name": "run", "willContinue": true,
+            "partialArgs": [{"stringValue": t, "jsonPath": path, "willContinue": true}]}}]}}]})
+    };
+    for at in 1..CANARY.len() {
+        let (a, b) = CANARY.split_at(at);
+        let events = [
+            piece("$.cmd", a),
+            piece("$.note", a),
+            piece("$.cmd", b),
+            piece("$.note", "-no"),
+            json!({"candidates": [{"finishReason": "STOP"}]}),
+        ];
+        let read = unframed(SSE, &mask(SSE, &framed(SSE, &events)));
+        let of = |path: &str| -> String {
+            let argument =
+                |v: &Value| v.pointer("/candidates/0/content/parts/0/functionCall/partialArgs/0").cloned();
+            let own = read.iter().filter_map(argument).filter(|a| a["jsonPath"] == path);
+            own.map(|a| a["stringValue"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!((of("$.cmd"), of("$.note")), (MASKED.to_owned(), format!("{a}-no")));
+    }
+}
+
+#[test]
 fn anthropic_citations_and_redacted_thinking() {
     let token = ["ghp_", "0123456789abcdefghijklmnopqrstuvwx0123"].concat();
     let cited = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "citations_delta",
@@ -375,4 +401,78 @@ fn anthropic_citations_and_redacted_thinking() {
         "content_block": {"type": "redacted_thinking", "data": format!("Eq{token}")}});
     let input = framed(SSE, &[cited, redacted]);
     assert_eq!(mask_with(&with_detectors(), SSE, &input), input.replace(CANARY, MASKED));
+}
+
+#[test]
+fn catalogue_58_gemini_in_an_array_at_every_split() {
+    let element = |n: u64, t: &str, end: Value| {
+        json!({"candidates": [{"index": n, "content": {"parts": [{"text": t}]}, "finishReason": end}]})
+            .to_string()
+    };
+    let texts = |out: &str, n: u64| -> String {
+        let all: Vec<Value> = serde_json::from_str(out).unwrap_or_else(|e| panic!("{e}: {out}"));
+        let own = all.iter().filter(|v| v["candidates"][0]["index"] == n);
+        own.filter_map(|v| v["candidates"][0]["content"]["parts"][0]["text"].as_str()).collect()
+    };
+    for at in 1..CANARY.len() {
+        let (a, b) = CANARY.split_at(at);
+        for end in [Value::Null, json!("STOP")] {
+            let input = format!(
+                "[{}\n,\r\n{} , {},{}]\n",
+                element(0, "is ", Value::Null),
+                element(0, a, Value::Null),
+                element(1, a, end.clone()),
+                element(0, b, end.clone())
+            );
+            let out = mask(BodyFormat::Json, &input);
+            assert_eq!((texts(&out, 0), texts(&out, 1)), (format!("is {MASKED}"), a.to_owned()), "{out}");
+        }
+        // What is held when the array ends is an element more.
+        let out = mask(BodyFormat::Json, &format!(" [ {} ]", element(0, a, Value::Null)));
+        assert_eq!(texts(&out, 0), a);
+    }
+    let clean =
+        format!("[{}\n,\n{}]\n[1] x", element(0, "so!\n", Value::Null), element(0, "!\n", json!("STOP")));
+    assert_eq!(mask(BodyFormat::Json, &clean), clean);
+}
+
+#[test]
+fn what_only_begins_like_an_array_of_events_is_masked_all_the_same() {
+    let event = json!({"candidates": [{"content": {"parts": [{"text": "so!\n"}]}}]}).to_string();
+    for rest in [
+        ", \"CANARY\", 1]",
+        ", CANARY",
+        ", {\"a\": CANARY}]",
+        ", [\"CANARY\"], {\"CANARY\": 1}]",
+        "] CANARY",
+        "]\n{\"a\": \"CANARY\"}",
+        ", {\"a\": \"CANARY",
+        ",, \"CANARY\"]",
+        ", 12, {\"candidates\": \"CANARY\"}]",
+    ] {
+        let input = format!("[{event}{}", rest.replace("CANARY", CANARY));
+        assert_eq!(mask(BodyFormat::Json, &input), input.replace(CANARY, MASKED));
+    }
+    for head in
+        ["[", "[ {", "[{\"candid", "[{\"candidates\"", &format!("[{}", " ".repeat(70)), "[[", "[{\"a", " "]
+    {
+        assert_eq!(mask(BodyFormat::Json, head), head);
+        let input = format!("{head}{CANARY}");
+        assert_eq!(mask(BodyFormat::Json, &input), format!("{head}{MASKED}"));
+    }
+}
+
+#[test]
+fn an_element_at_the_limit_passes_and_one_beyond_does_not() {
+    let of = |length: usize| {
+        let element = "{\"candidates\":[]}";
+        let body = format!(
+            "[{}{}",
+            element.replacen(':', &format!(":{}", " ".repeat(length - element.len())), 1),
+            "]"
+        );
+        run(&profile(), BodyFormat::Json, body.as_bytes(), 1 << 16).map(|out| out.len())
+    };
+    assert_eq!(of(ELEMENT_BYTES_MAX), Ok(ELEMENT_BYTES_MAX + 2));
+    assert_eq!(of(ELEMENT_BYTES_MAX + 1), Err(MaskError::FrameTooLong));
 }

@@ -166,6 +166,9 @@ fn fragment() -> impl Strategy<Value = String> {
         Just("{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"".to_owned()),
         Just("\"},\"finish_reason\":null}]}\n\n".to_owned()),
         Just("{\"response\":\"".to_owned()),
+        Just("[{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"".to_owned()),
+        Just("\"}]}}]},{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"".to_owned()),
+        Just("\"}]}}]}]".to_owned()),
         Just("\",\"done\":false}\n".to_owned()),
         Just("\",\"done\":true}\n".to_owned()),
     ]

@@ -1,4 +1,5 @@
 mod aws;
+mod charsets;
 mod dialects;
 mod disguises;
 mod events;
@@ -65,29 +66,10 @@ pub(super) fn escaped(text: &str) -> String {
 }
 
 #[test]
-fn catalogue_62_wide_charsets_are_refused_under_any_name() {
-    let wide: Vec<u8> = format!("{{\"a\":\"{CANARY}\"}}").encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let big: Vec<u8> = format!("{{\"a\":\"{CANARY}\"}}").encode_utf16().flat_map(u16::to_be_bytes).collect();
-    let mut marked = vec![0xff, 0xfe];
-    marked.extend_from_slice(&wide);
-    for chunk in [1, 3, 1000] {
-        for (format, body) in [
-            (BodyFormat::Json, &wide),
-            (BodyFormat::Json, &big),
-            (BodyFormat::EventStream(Dialect::Generic), &wide),
-            (BodyFormat::Text, &marked),
-            (BodyFormat::Unreadable, &Vec::from(*b"plain")),
-        ] {
-            assert_eq!(run(&profile(), format, body, chunk), Err(MaskError::Charset));
-        }
-    }
-}
-
-#[test]
 fn after_an_error_nothing_more_leaves() {
     let mut masker = BodyMasker::new(profile(), BodyFormat::Json);
     let mut out = Vec::new();
-    assert_eq!(masker.push(b"{\0", &mut out), Err(MaskError::Charset));
+    assert_eq!(masker.push(b"\0\0\0\0", &mut out), Err(MaskError::Charset));
     assert_eq!(masker.push(b"\"a\":1}", &mut out), Err(MaskError::Charset));
     assert_eq!(masker.finish(&mut out), Err(MaskError::Charset));
     assert!(out.is_empty());
