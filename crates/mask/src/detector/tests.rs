@@ -197,3 +197,44 @@ fn a_detector_is_explained() {
     assert!(of("us_ssn").recognised.iter().any(|line| line.contains("check")));
     assert_eq!(explain(shipped_packs(), "nothing"), None);
 }
+
+/// What of a text has left, byte for byte or as a placeholder, and whether a secret is being replaced.
+#[derive(Default)]
+struct Sent {
+    kept: Vec<std::ops::Range<u64>>,
+    at: u64,
+}
+
+impl crate::Decisions for Sent {
+    fn keep(&mut self, bytes: usize) {
+        self.kept.push(self.at..self.at + bytes as u64);
+        self.at += bytes as u64;
+    }
+
+    fn replace(&mut self, bytes: usize, _placeholder: &str) {
+        self.at += bytes as u64;
+    }
+
+    fn found(&mut self, _finding: keyward_core::Finding) {}
+}
+
+#[test]
+fn no_byte_of_an_example_leaves_before_it_is_decided() {
+    for entry in packs() {
+        let profile = only(&entry.id);
+        for example in &entry.examples {
+            let (text, spans) = unmarked(&example.joined());
+            let mut masker = crate::TextMasker::new(Arc::clone(&profile));
+            let mut sent = Sent::default();
+            for byte in text.as_bytes() {
+                masker.push(std::slice::from_ref(byte), &mut sent);
+                // Before the secret is over, nothing of it has left as it is.
+                let leaked = sent
+                    .kept
+                    .iter()
+                    .any(|kept| spans.iter().any(|span| kept.start < span.1 && kept.end > span.0));
+                assert!(!leaked, "{}: {text:?}: {:?} left of {spans:?}", entry.id, sent.kept);
+            }
+        }
+    }
+}

@@ -1,3 +1,4 @@
+mod arrivals;
 mod aws;
 mod charsets;
 mod dialects;
