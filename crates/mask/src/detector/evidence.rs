@@ -6,6 +6,7 @@
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
+use super::in_placeholder;
 use super::lexicon::{Weight, lexicon};
 use super::names::names_a_credential;
 use super::placeholder::{Suspicion, is_placeholder};
@@ -22,7 +23,7 @@ pub(crate) const RUN_BYTES_MAX: usize = 1100;
 const NEAR_BYTES: usize = 64;
 
 /// The shortest random value that is enough behind a weak word, as in `session: …`, in bytes.
-const LONG_BYTES_MIN: usize = 60;
+const LONG_BYTES_MIN: usize = 28;
 /// The shortest run of neighbours in the alphabet that only a typed value has, in bytes.
 const SEQUENCE_BYTES_MIN: usize = 8;
 
@@ -99,12 +100,11 @@ impl Evidence {
         if found.word.is_none() && !found.service {
             return false;
         }
-        if self.is_vetoed(left) {
+        if self.is_vetoed(left) || in_placeholder(left, value) {
             return false;
         }
         let pair = found.service && found.word.is_some();
-        // Without a word for a credential, the size of one: keys are whole bytes, in steps of four characters.
-        let service = found.service_glued && (found.word.is_some() || value.len().is_multiple_of(4));
+        let service = found.service_glued && (found.word.is_some() || is_size_of_key(value.len()));
         let strong = found.word_glued == Some(Weight::Strong);
         match kind {
             Kind::Random => {
@@ -219,7 +219,7 @@ impl Kind {
             let whole = shape.digits > 0 && shape.entropy >= 2.6 && value.len().is_multiple_of(2);
             return match value.len() {
                 16.. if whole && sequence(value) < 10 => Some(Self::Digest),
-                16.. if shape.entropy >= 2.5 => Some(Self::Sequence),
+                _ if shape.entropy >= 2.5 => Some(Self::Sequence),
                 _ => None,
             };
         }
@@ -245,6 +245,11 @@ pub(crate) fn may_hold_value(run: &[u8]) -> bool {
     any(u8::is_ascii_digit)
         || any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase)
         || sequence(run) >= SEQUENCE_BYTES_MIN
+}
+
+/// Whether a key has so many characters: whole bytes in steps of four, or base64 of 16, 20, 32 or 64 bytes without padding.
+const fn is_size_of_key(len: usize) -> bool {
+    len.is_multiple_of(4) || matches!(len, 22 | 27 | 43 | 86)
 }
 
 /// A day, and maybe a time of it: `2026-03-12T08`.
@@ -281,6 +286,8 @@ fn stands_alone(text: &[u8], start: usize, end: usize, credential: bool) -> bool
     }
     let left = match before {
         None => true,
+        // `e2b` in a UUID is chance.
+        Some(b) if b.is_ascii_digit() && !credential && !long => false,
         Some(b) if !b.is_ascii_alphabetic() => true,
         // camelCase begins a word.
         Some(b) => (first.is_ascii_uppercase() && b.is_ascii_lowercase()) || (credential && long),
