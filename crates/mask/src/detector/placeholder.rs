@@ -15,7 +15,8 @@ pub(crate) enum Suspicion {
 const RUN_BYTES_MAX: usize = 5;
 /// The part of a value that a run of one character may take up.
 const RUN_PART_MAX: usize = 6;
-/// The longest run of one of the digits 0 and 1 that a key behind a distinctive prefix has.
+/// The longest run of one of the digits 0 and 1 that a key behind a distinctive prefix has; it counts when it is more
+/// than four fifths of the key.
 const ZEROS_MAX: usize = 16;
 
 /// Whether a value stands for a secret instead of being one: `${VAR}`, `<your-key>`, `xxxx`, `[REDACTED:…]`.
@@ -29,7 +30,7 @@ pub(crate) fn is_placeholder(value: &[u8], suspicion: Suspicion) -> bool {
         last = Some(byte);
         let filler = suspicion == Suspicion::High || b"xX*._-".contains(byte);
         if run > RUN_BYTES_MAX.max(value.len() / RUN_PART_MAX) && filler
-            || run > ZEROS_MAX && b"01".contains(byte)
+            || run > ZEROS_MAX && b"01".contains(byte) && run * 5 > value.len() * 4
         {
             return true;
         }
@@ -82,9 +83,10 @@ mod tests {
         }
         assert!(is_placeholder(b"[REDACTED:github_pat]", Suspicion::Low));
         assert!(!is_placeholder(b"tr0ub4dor&3", Suspicion::High));
-        let zeros = |count: usize| [&b"glc_"[..], &b"0".repeat(count)].concat();
-        assert!(is_placeholder(&zeros(ZEROS_MAX + 1), Suspicion::Low));
-        assert!(!is_placeholder(&zeros(ZEROS_MAX), Suspicion::Low));
+        let zeros = |count: usize, rest: &[u8]| [&b"glc"[..], &b"0".repeat(count), rest].concat();
+        assert!(is_placeholder(&zeros(ZEROS_MAX + 1, b""), Suspicion::Low));
+        assert!(!is_placeholder(&zeros(ZEROS_MAX, b""), Suspicion::Low));
+        assert!(!is_placeholder(&zeros(ZEROS_MAX + 1, b"4WZ4EQ"), Suspicion::Low));
         let padded = |count: usize| [&b"Zx81kQpLw0Tn5RvBq7Gh2LmX9pRt"[..], &b"A".repeat(count)].concat();
         assert!(is_placeholder(&padded(RUN_BYTES_MAX + 1), Suspicion::High));
         assert!(!is_placeholder(&padded(RUN_BYTES_MAX), Suspicion::High));
