@@ -48,8 +48,9 @@ pub(crate) struct KnownMatcher {
     /// What forms begin with, one to [`HEAD_BYTES`] bytes of it, hashed twice; for the same question.
     beginnings: Vec<u64>,
     beginnings_shift: u32,
-    /// The first one and the first two bytes of forms, exactly.
+    /// The first one and the first two bytes of forms, exactly; of those that wrap once more.
     pairs: Vec<u64>,
+    wrapping_pairs: Vec<u64>,
     filter: Vec<u64>,
     shift: u32,
     /// Grams by their hash; `buckets` says where those begin whose hash begins with a number.
@@ -83,13 +84,17 @@ impl KnownMatcher {
         let bits = (self.forms.len() * HEAD_BYTES * 16).next_power_of_two().trailing_zeros().clamp(12, 24);
         let mut beginnings = vec![0u64; 1 << (bits - 6)];
         self.beginnings_shift = 64 - bits;
-        let mut pairs = vec![0u64; PAIR_WORDS];
+        let (mut pairs, mut wrapping_pairs) = (vec![0u64; PAIR_WORDS], vec![0u64; PAIR_WORDS]);
         for id in 0..u32::try_from(self.forms.len()).unwrap_or(u32::MAX) {
             let head = self.head(id);
             let Some(form) = self.form(id) else { continue };
             if let Some(&[first, second]) = head.first_chunk::<2>() {
-                set(&mut pairs, pair_bit(first, Some(second)));
-                set(&mut pairs, pair_bit(first, None));
+                for bit in [pair_bit(first, Some(second)), pair_bit(first, None)] {
+                    set(&mut pairs, bit);
+                    if form.wraps {
+                        set(&mut wrapping_pairs, bit);
+                    }
+                }
             }
             for len in 1..=HEAD_BYTES.min(head.len()) {
                 for bit in self.beginning_bits(key(head.get(..len).unwrap_or_default())) {
@@ -128,7 +133,8 @@ impl KnownMatcher {
         self.wraps_any = self.forms.iter().any(|f| f.wraps);
         self.grams = places.iter().map(|p| p.0).collect::<Vec<_>>().into();
         self.places = places.iter().map(|p| (p.1, p.2)).collect();
-        (self.ordered, self.beginnings, self.pairs) = (ordered, beginnings, pairs);
+        (self.ordered, self.beginnings) = (ordered, beginnings);
+        (self.pairs, self.wrapping_pairs) = (pairs, wrapping_pairs);
         (self.filter, self.shift) = (filter, shift);
     }
 
@@ -266,8 +272,7 @@ impl KnownMatcher {
     fn may_begin(&self, rest: &[u8]) -> bool {
         // Every form is longer than that.
         if let [first] | [first, _] = rest {
-            let bit = pair_bit(*first, rest.get(1).copied());
-            return self.pairs.get((bit >> 6) as usize).is_some_and(|word| word >> (bit & 63) & 1 == 1);
+            return has(&self.pairs, pair_bit(*first, rest.get(1).copied()));
         }
         self.maybe_begins(key(rest)) && self.ordered_may_begin(rest)
     }
@@ -294,8 +299,20 @@ impl KnownMatcher {
     }
 
     fn wrapped_may_begin(&self, rest: &[u8]) -> bool {
-        // Cheap refusals first: words of prose end in a gap, too.
-        if rest.first().is_some_and(|b| is_gap(*b)) || !self.maybe_begins(solid_key(rest)) {
+        if rest.first().is_some_and(|b| is_gap(*b)) {
+            return false;
+        }
+        // Words of prose end in a gap, too: most texts are answered here, exactly where two bytes say all.
+        let mut solid = rest.iter().copied().filter(|b| !is_gap(*b));
+        if let (Some(first), second, None) = (solid.next(), solid.next(), solid.next()) {
+            // Whatever stands for the byte behind them: it does not come.
+            let form = [first, second.unwrap_or_default(), 0];
+            let form = if second.is_some() { &form[..] } else { &form[..2] };
+            return rest.len() >= form.len()
+                && has(&self.wrapping_pairs, pair_bit(first, second))
+                && wrapped_prefix(rest, form) == Prefix::Open;
+        }
+        if !self.maybe_begins(solid_key(rest)) {
             return false;
         }
         let Some(gap) = rest.iter().position(|b| is_gap(*b)) else { return false };
@@ -418,6 +435,10 @@ const fn hash(gram: u32) -> u32 {
 const fn bits_of(gram: u32, shift: u32) -> u64 {
     let hash = hash(gram);
     1 << (hash >> shift & 63) | 1 << (hash.wrapping_mul(0x85EB_CA6B) >> 26)
+}
+
+fn has(bits: &[u64], bit: u32) -> bool {
+    bits.get((bit >> 6) as usize).is_some_and(|word| word >> (bit & 63) & 1 == 1)
 }
 
 fn set(bits: &mut [u64], bit: u32) {

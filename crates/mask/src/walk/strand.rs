@@ -302,14 +302,15 @@ impl Strand {
             let Some(l) = self.levels.get_mut(level) else { return };
             let step = l.scanner.step(rest);
             let (part, after) = rest.split_at_checked(step.used).unwrap_or((rest, &[]));
-            if let (Token::Begin(role), None) = (step.token, &self.logprobs)
-                && let Some(len) = self.quiet_string(level, role, after)
+            if let (Token::Begin(role), None) = (&step.token, &self.logprobs)
+                && let Some(len) = self.quiet_string(level, *role, after)
             {
                 self.pass(level, 1 + len, out);
                 rest = after.get(len..).unwrap_or_default();
                 continue;
             }
-            match step.token {
+            // By reference: a copy of what was written a moment ago waits for the memory.
+            match &step.token {
                 Token::More => return,
                 Token::TooDeep => {
                     self.too_deep = true;
@@ -328,7 +329,7 @@ impl Strand {
                     None => self.token(level, token, part, out),
                     Some(mut logprobs) => {
                         if let Some(l) = self.levels.get(level) {
-                            logprobs.watch(l.scanner.path(), token, part);
+                            logprobs.watch(l.scanner.path(), *token, part);
                         }
                         self.token(level, token, part, logprobs.buffer());
                         let open = self.levels.first().is_some_and(|l| logprobs.is_open(l.scanner.path()));
@@ -368,19 +369,19 @@ impl Strand {
         Some(len + 1)
     }
 
-    fn token(&mut self, level: usize, token: Token, part: &[u8], out: &mut Vec<u8>) {
+    fn token(&mut self, level: usize, token: &Token, part: &[u8], out: &mut Vec<u8>) {
         match token {
-            Token::Space(len) => self.pass(level, len, out),
-            Token::Scalar(len) => self.scalar(level, len, out),
+            Token::Space(len) => self.pass(level, *len, out),
+            Token::Scalar(len) => self.scalar(level, *len, out),
             Token::Close(_) => self.pass(level, 1, out),
             Token::Open(_) => self.open(level, out),
             Token::Begin(role) => {
                 self.pass(level, 1, out);
-                self.begin_string(level, role);
+                self.begin_string(level, *role);
             }
             Token::Text(_) => self.forward(level, part, out),
             Token::Escape { meaning, raw } => {
-                let raw = self.levels.get_mut(level).map_or(0, |l| l.queue.take_all(raw));
+                let raw = self.levels.get_mut(level).map_or(0, |l| l.queue.take_all(*raw));
                 self.feed(level + 1, meaning.as_bytes(), raw, out);
             }
             Token::End(_) => {
