@@ -14,7 +14,7 @@ const STEP: usize = 16;
 /// Bytes that are needed to look at them.
 const WINDOW_BYTES: usize = STEP + ANCHOR_BYTES;
 /// log2 of the table's entries, of a byte each.
-const TABLE_BITS: u32 = 14;
+const TABLE_BITS: u32 = 15;
 const BUCKET_BITS: u32 = 11;
 
 /// A literal to search for.

@@ -20,6 +20,8 @@ const FORM_SPAN_BYTES_MAX: usize =
     FORM_HEAD_BYTES_MAX + (FORM_HEAD_BYTES_MAX / LINE_BYTES_MIN + 2) * GAP_BYTES_MAX;
 const STRIDE: usize = 5;
 const GRAM: usize = 4;
+/// Bits of the filter for each gram, two of which are set: less than one in a hundred samples of clean text passes.
+const FILTER_BITS_EACH: usize = 20;
 /// So many bytes of a form's beginning are in a filter.
 const HEAD_BYTES: usize = 8;
 const PAIR_WORDS: usize = (0x1_0000 + 0x100) / 64;
@@ -114,7 +116,8 @@ impl KnownMatcher {
         }
         places.sort_unstable_by_key(|(gram, form, offset)| (hash(*gram), *form, *offset));
         places.dedup();
-        let bits = (places.len() * 32).next_power_of_two().trailing_zeros().clamp(16, 24);
+        let distinct = places.chunk_by(|a, b| a.0 == b.0).count();
+        let bits = (distinct * FILTER_BITS_EACH).next_power_of_two().trailing_zeros().clamp(16, 24);
         let mut filter = vec![0u64; 1 << (bits - 6)];
         let shift = 32 - bits;
         for (gram, ..) in &places {
