@@ -42,19 +42,6 @@ impl Block {
     }
 }
 
-/// Whether a byte of the class stands in `text` from `from` on. Zero must not be in the class.
-#[inline]
-pub(crate) fn any(text: &[u8], from: usize, is: impl Fn(u8) -> bool) -> bool {
-    let mut at = from;
-    while let Some(block) = Block::at(text, at) {
-        if block.bytes.iter().fold(false, |any, byte| any | is(*byte)) {
-            return true;
-        }
-        at += BLOCK_BYTES;
-    }
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,19 +2,23 @@
 //!
 //! Each literal is known by an anchor: three of its bytes, chosen to be rare in ordinary text, and the byte behind them.
 //! Whether an anchor may stand at a position is one look into a table that stays in the first cache level: the three
-//! bytes choose an entry, the fourth one of its eight bits. So clean text costs the same for ten literals and for a
+//! bytes choose an entry, the fourth one of its sixteen bits. So clean text costs the same for ten literals and for a
 //! thousand, in long texts and in pieces of a few bytes.
+
+use crate::detector::likeliness;
 
 /// The longest literal a detector may have, in bytes.
 pub(crate) const LITERAL_BYTES_MAX: usize = 40;
 /// The bytes of an anchor that choose an entry. Shorter literals are not supported.
 pub(crate) const ANCHOR_BYTES: usize = 3;
+/// What makes one of both cases, four times; it confuses other bytes, which costs a comparison now and then.
+const FOLD: u32 = 0x2020_2020;
 /// Positions that are looked at together.
 const STEP: usize = 16;
 /// Bytes that are needed to look at them.
 const WINDOW_BYTES: usize = STEP + ANCHOR_BYTES;
-/// log2 of the table's entries, of a byte each.
-const TABLE_BITS: u32 = 15;
+/// log2 of the table's entries, of two bytes each.
+const TABLE_BITS: u32 = 14;
 const BUCKET_BITS: u32 = 11;
 
 /// A literal to search for.
@@ -107,7 +111,9 @@ pub(crate) struct LiteralSet {
     needles: Vec<Needle>,
     /// Beside `needles`: the lanes that look for it.
     lanes: Vec<[bool; LANES]>,
-    table: Box<[u8; 1 << TABLE_BITS]>,
+    /// Bits that are set in every byte before it is looked up: letters of both cases are one where all literals want it.
+    fold: u32,
+    table: Box<[u16; 1 << TABLE_BITS]>,
     /// Ordered by bucket.
     places: Vec<Place>,
     buckets: Vec<u32>,
@@ -130,19 +136,27 @@ impl Default for LiteralSet {
 
 impl LiteralSet {
     /// `needles` must be distinct, and of at least [`ANCHOR_BYTES`]; shorter ones are never found.
+    #[expect(
+        clippy::large_stack_arrays,
+        reason = "32 KB for a moment: a boxed array spares the search its bounds checks"
+    )]
     pub(crate) fn new(needles: Vec<Needle>, lanes: Vec<[bool; LANES]>) -> Self {
+        let fold = if needles.iter().all(|needle| needle.case == Case::Any) { FOLD } else { 0 };
         let mut places: Vec<Place> = Vec::with_capacity(needles.len());
-        let mut table = Box::new([0u8; 1 << TABLE_BITS]);
+        let mut table = Box::new([0u16; 1 << TABLE_BITS]);
         let mut firsts = Box::new([[false; LANES]; 256]);
         let mut pairs = vec![[0u64; LANES]; (1 << 16) / 64];
         let mut heads = Box::new([0u64; HEAD_WORDS]);
         let mut ordered = Vec::with_capacity(needles.len());
         for ((literal, needle), lanes) in (0u32..).zip(&needles).zip(&lanes) {
             let Some(offset) = needle.rarest() else { continue };
-            for anchor in needle.spellings(offset, ANCHOR_BYTES + 1) {
-                let gram = gram_of(&anchor);
+            let folded =
+                || needle.bytes.iter().skip(offset).take(ANCHOR_BYTES + 1).map(|b| b | 0x20).collect();
+            let anchors = if fold == 0 { needle.spellings(offset, ANCHOR_BYTES + 1) } else { vec![folded()] };
+            for anchor in anchors {
+                let gram = gram_of(&anchor, fold);
                 places.push(Place { gram, literal, offset: u32::try_from(offset).unwrap_or(u32::MAX) });
-                let bits = anchor.get(ANCHOR_BYTES).map_or(u8::MAX, |next| 1 << (next & 7));
+                let bits = anchor.get(ANCHOR_BYTES).map_or(u16::MAX, |next| 1 << (next & 15));
                 if let Some(entry) = table.get_mut(entry_of(gram)) {
                     *entry |= bits;
                 }
@@ -170,7 +184,7 @@ impl LiteralSet {
             .map(|n| places.partition_point(|p| bucket(p.gram) < n))
             .map(|n| u32::try_from(n).unwrap_or(u32::MAX))
             .collect();
-        Self { needles, lanes, table, places, buckets, firsts, pairs, heads, ordered }
+        Self { needles, lanes, fold, table, places, buckets, firsts, pairs, heads, ordered }
     }
 
     /// Every occurrence of every literal that starts in `from..limit`; ordered.
@@ -228,7 +242,7 @@ impl LiteralSet {
             if let Some(n) = found {
                 let place = *at + n;
                 *at = place + 1;
-                return rest.get(n..).map(|rest| (place, gram_of(rest)));
+                return rest.get(n..).map(|rest| (place, gram_of(rest, self.fold)));
             }
             *at += STEP;
         }
@@ -239,17 +253,33 @@ impl LiteralSet {
     /// none.
     #[inline]
     fn first_of(&self, block: &[u8; WINDOW_BYTES]) -> Option<usize> {
+        // The question that every byte is asked, by itself: nothing is kept for the answer that is seldom wanted.
+        let any = if self.fold == 0 { self.any_of::<0>(block) } else { self.any_of::<FOLD>(block) };
+        if any == 0 { None } else { self.find_in(block) }
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the inner loop; the folding is decided outside of it")]
+    fn any_of<const FOLD: u32>(&self, block: &[u8; WINDOW_BYTES]) -> u16 {
         let look = |n: usize| {
             let bytes = block.get(n..).and_then(|rest| rest.first_chunk::<4>());
-            bytes.map_or(0, |bytes| self.maybe(u32::from_le_bytes(*bytes)))
+            bytes.map_or(0, |bytes| self.maybe(u32::from_le_bytes(*bytes) | FOLD))
         };
-        let any = (0..STEP).fold(0, |any, n| any | look(n)) != 0;
-        if any { (0..STEP).find(|n| look(*n) != 0) } else { None }
+        (0..STEP).fold(0, |any, n| any | look(n))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_in(&self, block: &[u8; WINDOW_BYTES]) -> Option<usize> {
+        block.windows(4).position(|bytes| {
+            let bytes = bytes.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+            self.maybe(bytes | self.fold) != 0
+        })
     }
 
     /// Whether an anchor may be at the first of four bytes; not zero when it may.
     #[inline]
-    fn maybe(&self, bytes: u32) -> u8 {
+    fn maybe(&self, bytes: u32) -> u16 {
         let [.., next] = bytes.to_le_bytes();
         let entry = self.table.get(entry_of(bytes)).copied().unwrap_or_default();
         entry & CLASSES.get(usize::from(next)).copied().unwrap_or_default()
@@ -339,11 +369,11 @@ fn pair_bit(first: u8, second: u8) -> (usize, u32) {
     (usize::from(pair >> 6), u32::from(pair & 63))
 }
 
-/// The first three bytes, the first one lowest.
-fn gram_of(bytes: &[u8]) -> u32 {
+/// The first three bytes with the bits of `fold`, the first one lowest.
+fn gram_of(bytes: &[u8], fold: u32) -> u32 {
     let mut gram = [0u8; 4];
     gram.iter_mut().zip(bytes.iter().take(ANCHOR_BYTES)).for_each(|(to, from)| *to = *from);
-    u32::from_le_bytes(gram)
+    (u32::from_le_bytes(gram) | fold) & 0x00ff_ffff
 }
 
 /// Of four bytes the first three count: the product shifts the highest one out.
@@ -358,13 +388,13 @@ const fn entry_of(gram: u32) -> usize {
 }
 
 /// The bit of an entry that a fourth byte has.
-static CLASSES: [u8; 256] = {
+static CLASSES: [u16; 256] = {
     let mut classes = [0; 256];
     let mut byte = 0;
     while byte < 256 {
         #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
         {
-            classes[byte] = 1 << (byte & 7);
+            classes[byte] = 1 << (byte & 15);
         }
         byte += 1;
     }
@@ -398,26 +428,23 @@ fn mark(bits: &mut [u64], bit: u32) {
 
 /// Letters from the most frequent in English on.
 const FREQUENT: &[u8] = b"etaoinsrhldcumfpgwybvkxjqz";
-/// Pairs that are frequent in words.
-const PAIRS: &[u8] = b"th he in er an re nd at on nt ha es st en ed to it ou ea hi is or ti as te et ng of al de se le \
-sa si ar ve ra ld ur ro ri io ic co me ne ta us el ma ch li be fo om ec no la ll ca lo ac ee ss us tr nc na ce pr ut ly \
-ns un em am os po ul ow ct id ke ap pp ab bl un mp oo sh st ser cl acc";
-
-/// How likely some bytes are to turn up in ordinary text: a rank, for choosing among the anchors of one literal.
-fn commonness(anchor: &[u8]) -> u32 {
-    let rank = |byte: u8| match FREQUENT.iter().position(|frequent| *frequent == byte) {
-        Some(at) => 26 - u32::try_from(at).unwrap_or(0),
+/// How likely some bytes are to turn up in ordinary text: a logarithm, for choosing among the anchors of one literal.
+fn commonness(anchor: &[u8]) -> i32 {
+    let rank = |byte: u8| match (0..).zip(FREQUENT).find(|(_, frequent)| **frequent == byte) {
+        Some((at, _)) => 26 - at,
         None if byte == b' ' => 24,
         None => 6,
     };
-    let frequent = |pair: &[u8]| {
-        let spaced = pair.contains(&b' ');
-        spaced || PAIRS.split(|b| *b == b' ').any(|known| known == pair)
+    let together = |pair: &[u8]| match *pair {
+        [a, b] if a.is_ascii_lowercase() && b.is_ascii_lowercase() => likeliness([a, b]),
+        // Signs are repeated where a person draws a line.
+        [a, b] if a == b && a.is_ascii_punctuation() => 300,
+        [a, b] if a == b' ' || b == b' ' => 100,
+        _ => 0,
     };
-    let pairs = anchor.windows(2).filter(|pair| frequent(pair)).count();
-    // The byte behind the three is worth half: it is looked at in one of eight parts.
-    let ranks = anchor.iter().zip([2, 2, 2, 1]).map(|(byte, weight)| weight * rank(*byte)).sum::<u32>();
-    ranks + 32 * u32::try_from(pairs).unwrap_or(0)
+    // The byte behind the three is worth half: it is looked at in one of sixteen parts.
+    let ranks = anchor.iter().zip([20, 20, 20, 10]).map(|(byte, weight)| weight * rank(*byte)).sum::<i32>();
+    ranks + anchor.windows(2).zip([2, 2, 1]).map(|(pair, weight)| weight * together(pair) / 2).sum::<i32>()
 }
 
 #[cfg(test)]

@@ -115,7 +115,8 @@ impl Runs {
                 break;
             }
             let listed = is_listed(text, self.taken, start);
-            if judge(profile, text, start, end, padding, listed, matches) {
+            let spoken_for = listed || self.has_words(profile, text, start, end);
+            if spoken_for && judge(profile, text, start, end, padding, listed, matches) {
                 self.taken = end + padding;
             }
             at = end;
@@ -139,7 +140,7 @@ impl Runs {
             let listed = is_listed(text, self.taken, at);
             self.armed = Some(
                 listed
-                    || self.has_words(profile, text, at) && {
+                    || self.has_words(profile, text, at, at) && {
                         let left = left_of(text, at);
                         some(&|evidence| evidence.is_armed(left).then_some(0)).is_some()
                     },
@@ -151,16 +152,20 @@ impl Runs {
         };
     }
 
-    /// Whether words that may be evidence stand near enough before `at`. Every byte is looked at once, not once a run.
-    fn has_words(&mut self, profile: &Profile, text: &[u8], at: usize) -> bool {
-        let from = self.looked.saturating_sub(LITERAL_BYTES_MAX).max(at.saturating_sub(CONTEXT_BYTES));
-        let left = text.get(..at).unwrap_or(text);
-        for index in &profile.runs {
-            let evidence = profile.detector(*index).and_then(|detector| detector.evidence());
-            self.word = self.word.max(evidence.and_then(|evidence| evidence.last_word(left, from)));
+    /// Whether a word that may be evidence stands before `end` and not too far left of `start`. Every byte is looked at
+    /// once, not once a run.
+    fn has_words(&mut self, profile: &Profile, text: &[u8], start: usize, end: usize) -> bool {
+        let reach = start.saturating_sub(CONTEXT_BYTES);
+        if self.looked < end {
+            let from = self.looked.saturating_sub(LITERAL_BYTES_MAX).max(reach);
+            let left = text.get(..end).unwrap_or(text);
+            for index in &profile.runs {
+                let evidence = profile.detector(*index).and_then(|detector| detector.evidence());
+                self.word = self.word.max(evidence.and_then(|evidence| evidence.last_word(left, from)));
+            }
+            self.looked = end;
         }
-        self.looked = at;
-        self.word.is_some_and(|word| word + CONTEXT_BYTES >= at)
+        self.word.is_some_and(|word| word >= reach)
     }
 
     /// The first byte that an open run may yet claim.
@@ -203,16 +208,18 @@ fn next_run(text: &[u8], from: usize) -> Option<usize> {
         let four = two & two >> 2;
         let eight = four & four >> 4;
         let mut long = eight & four >> 8;
-        // What no value is without, by `may_hold_value`.
+        // What hardly any value is without, by `may_hold_value`.
         let telling =
             if long == 0 { 0 } else { block.bits(|b| b.is_ascii_digit() || b.is_ascii_uppercase()) };
         while long != 0 {
             let start = long.trailing_zeros();
             let run = parts >> start;
             let len = run.trailing_ones();
-            let whole = (start + len) as usize >= block.len;
-            if whole || telling >> start & (u64::MAX >> (64 - len.min(63))) != 0 {
-                return Some(at + start as usize);
+            let (from, to) = (start as usize, (start + len) as usize);
+            let told = telling >> start & (u64::MAX >> (64 - len.min(63))) != 0;
+            let typed = || text.get(at + from..at + to).is_some_and(may_hold_value);
+            if told || to >= block.len || len >= 16 && typed() {
+                return Some(at + from);
             }
             long &= u64::MAX.checked_shl(start + len).unwrap_or(0);
         }
@@ -345,7 +352,7 @@ mod tests {
             let len = text[at..].iter().take_while(|b| is_part(**b)).count();
             let run = &text[at..at + len];
             let telling = run.iter().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
-            if len >= RUN_BYTES_MIN && (telling || at + len == text.len()) {
+            if len >= RUN_BYTES_MIN && (telling || may_hold_value(run) || at + len == text.len()) {
                 return Some(at);
             }
             at += len.max(1);
@@ -361,8 +368,10 @@ mod tests {
             while text.len() < 40 + round % 300 {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 let len = (state >> 16) as usize % if round % 3 == 0 { 90 } else { 16 };
-                let byte = b"aaaaA7"[(state >> 24) as usize % 6];
-                text.extend(std::iter::repeat_n(byte, len));
+                match (state >> 24) as usize % 7 {
+                    6 => text.extend((b'a'..=b'z').take(len)),
+                    n => text.extend(std::iter::repeat_n(b"aaaaA7"[n], len)),
+                }
                 text.extend_from_slice([&b" "[..], b"", b"\xc3\xa4", b"="][(state >> 9) as usize % 4]);
             }
             let mut from = 0;

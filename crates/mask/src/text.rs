@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use keyward_core::Finding;
 
-use crate::class;
 use crate::detector::{Kind, LOOK_BACK_BYTES};
 use crate::known::{KnownHit, Spelled, may_be_spelled};
 use crate::lane::{Lane, Rest};
@@ -259,11 +258,8 @@ impl TextMasker {
 /// Whether nothing can be found in a whole text behind `context` bytes that are not part of it. Cheap, and false more often
 /// than it must be.
 pub(crate) fn is_quiet(profile: &Profile, text: &[u8], context: usize) -> bool {
-    // Neither a run nor a word is a value without one of these.
-    let telling = class::any(text, context, |b| b.is_ascii_digit() || b.is_ascii_uppercase() || b == b'@');
-    let plain =
-        !telling || !profile.words.may_occur(text, context) && !runs::may_occur(profile, text, context);
-    plain
+    !profile.words.may_occur(text, context)
+        && !runs::may_occur(profile, text, context)
         && !profile.known.may_occur(text)
         && !may_be_spelled(profile, text)
         && !profile.literals.set.may_occur(text)

@@ -11,7 +11,7 @@ use super::lexicon::{Weight, lexicon};
 use super::names::names_a_credential;
 use super::placeholder::{Suspicion, is_placeholder};
 use super::random::{Shape, is_host, is_identifier, is_worded, looks_random, mixes_alphabets, sequence};
-use crate::literal::{ANCHOR_BYTES, Case, LANES, LiteralSet, Needle};
+use crate::literal::{ANCHOR_BYTES, Case, LANES, LITERAL_BYTES_MAX, LiteralSet, Needle};
 
 /// How far left of a value evidence is looked for, in bytes.
 pub(crate) const CONTEXT_BYTES: usize = 112;
@@ -31,7 +31,7 @@ const SEQUENCE_BYTES_MIN: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Evidence {
     words: AhoCorasick,
-    /// Tells texts in which no word occurs; none where a word is too short for it.
+    /// Tells texts in which no word occurs; none where a word is too short or too long for it.
     gate: Option<LiteralSet>,
     /// The patterns behind this one are services' names.
     services_from: usize,
@@ -55,9 +55,10 @@ impl Evidence {
         let patterns = words.iter().map(|(word, _)| word.as_str()).chain(services.iter().map(String::as_str));
         let needles: Vec<Needle> =
             patterns.clone().map(|word| Needle { bytes: word.as_bytes().into(), case: Case::Any }).collect();
-        let short = needles.iter().any(|needle| needle.bytes.len() < ANCHOR_BYTES);
+        let sizes = ANCHOR_BYTES..=LITERAL_BYTES_MAX;
+        let odd = needles.iter().any(|needle| !sizes.contains(&needle.bytes.len()));
         let lanes = vec![[false; LANES]; needles.len()];
-        let gate = (!short).then(|| LiteralSet::new(needles, lanes));
+        let gate = (!odd).then(|| LiteralSet::new(needles, lanes));
         let automaton = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .kind(Some(AhoCorasickKind::DFA)) // left to itself it takes a slower automaton for so many words

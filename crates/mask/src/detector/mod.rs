@@ -40,7 +40,7 @@ pub(crate) use compile::union;
 use lazy::Lazy;
 use pack::{AtLimit, CheckEntry, Left};
 use placeholder::{Suspicion, is_placeholder};
-pub(crate) use random::{Shape, looks_like_words, looks_random};
+pub(crate) use random::{Shape, likeliness, looks_like_words, looks_random};
 pub(crate) use scheme::Scheme;
 
 /// The longest candidate that a detector may keep open, in bytes.

@@ -33,7 +33,7 @@ const LIKELINESS: [&[u8; 26]; 26] = [
 ];
 
 /// The likeliness of a letter pair, as a logarithm in hundredths: 0 is chance.
-fn likeliness(pair: [u8; 2]) -> i32 {
+pub(crate) fn likeliness(pair: [u8; 2]) -> i32 {
     let letter = |b: u8| usize::from(b.to_ascii_lowercase().wrapping_sub(b'a'));
     let row = LIKELINESS.get(letter(pair[0]));
     row.and_then(|row| row.get(letter(pair[1]))).map_or(0, |step| i32::from(*step - b'a') * 30 - 400)
