@@ -282,8 +282,11 @@ fn lead(text: &[u8], floor: usize, key: usize) -> usize {
     let mut taken = 0;
     let mut groups = 0;
     for byte in back.iter().rev() {
-        let part =
-            if local { is_local(*byte) } else { byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'(') };
+        let part = if local {
+            is_local(*byte)
+        } else {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'(' | b'_')
+        };
         if !part {
             // `AB-1234`, `+(44)`: one group of letters may stand before the digits.
             groups += 1;

@@ -66,7 +66,9 @@ impl CheckEntry {
             Self::Symbols => has_symbols(secret),
             Self::Identity(identity) => identity.holds(secret),
             Self::Closed => matched.is_quoted() || matched.opening.is_none(),
-            Self::Unlike => !lexicon().known.begin(secret),
+            Self::Unlike => {
+                !lexicon().known.begin(secret) && !lexicon().identifiers.begin(&secret.to_ascii_lowercase())
+            }
             Self::Assigned => names_a_credential(matched.name),
             Self::JwtHeader => is_jwt_header(secret),
             Self::BasicPair => is_basic_pair(secret),

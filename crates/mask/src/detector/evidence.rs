@@ -1,14 +1,15 @@
 //! Values that no prefix gives away: a generated value, and what stands left of it that says what it is.
 //!
-//! Evidence is a word for a credential (`token`, `api key`) or the name of a service. The less a value looks generated,
-//! the more of it is asked for: a hex digest or a UUID needs a service and a credential word or a plain assignment, a
-//! random run of letters and digits needs one of them close by, a sequence needs both.
+//! Evidence is a word for a credential (`token`, `api key`) or the name of a service, listed or, as in `frobnicator_key`,
+//! not. The less a value looks generated, the more of it is asked for: a hex digest or a UUID needs a service and a
+//! credential word or a plain assignment, a random run of letters and digits needs one of them close by, a sequence
+//! needs both.
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::in_placeholder;
 use super::lexicon::{Weight, lexicon};
-use super::names::names_a_credential;
+use super::names::{names_a_credential, words_of};
 use super::placeholder::{Suspicion, is_placeholder};
 use super::random::{Shape, is_host, is_identifier, is_worded, looks_random, mixes_alphabets, sequence};
 use crate::literal::{ANCHOR_BYTES, Case, LANES, LITERAL_BYTES_MAX, LiteralSet, Needle};
@@ -26,6 +27,9 @@ const NEAR_BYTES: usize = 64;
 const LONG_BYTES_MIN: usize = 28;
 /// The shortest run of neighbours in the alphabet that only a typed value has, in bytes.
 const SEQUENCE_BYTES_MIN: usize = 8;
+
+/// The shortest name of somebody that a credential may belong to, in bytes.
+const OWNER_BYTES_MIN: usize = 3;
 
 /// Looks for evidence left of a value.
 #[derive(Debug)]
@@ -45,6 +49,8 @@ struct Found {
     word_glued: Option<Weight>,
     service: bool,
     service_glued: bool,
+    /// A credential word with a name before it that is no service's we know: `frobnicator_key: …`.
+    owned: Option<Weight>,
     /// The value is a path's part behind the service's name.
     path: bool,
 }
@@ -97,9 +103,13 @@ impl Evidence {
     /// Whether `value`, at the end of `left`, is a credential.
     pub(crate) fn weigh(&self, left: &[u8], value: &[u8]) -> bool {
         let Some(kind) = Kind::of(value) else { return false };
-        let found = self.look(left);
+        let mut found = self.look(left);
         if found.word.is_none() && !found.service {
             return false;
+        }
+        if found.owned.is_some() && !is_identifier(value) {
+            found.service = true;
+            found.service_glued |= found.owned >= Some(Weight::Key);
         }
         if self.is_vetoed(left) || in_placeholder(left, value) {
             return false;
@@ -170,6 +180,10 @@ impl Evidence {
                 }
                 if glued {
                     found.word_glued = found.word_glued.max(Some(weight));
+                }
+                if glued && assigns(between) && is_owned(left.get(from..start).unwrap_or_default(), from > 0)
+                {
+                    found.owned = found.owned.max(Some(weight));
                 }
                 // `acme token: …`: the service's name counts as if the value stood next to it.
                 found.service_glued |= glued && found.service && weight >= Weight::Key;
@@ -308,6 +322,28 @@ fn stands_alone(text: &[u8], start: usize, end: usize, credential: bool) -> bool
     left && right
 }
 
+/// Whether a word for a credential behind `before` belongs to somebody: `frobnicator_`, `frobnicator` in camelCase, or a
+/// word alone at the beginning of its line. `cut` says that `before` does not begin where a line does.
+fn is_owned(before: &[u8], cut: bool) -> bool {
+    let part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    let apart = before.last() == Some(&b' ');
+    let head = before.get(..before.len() - usize::from(apart)).unwrap_or_default();
+    let name = head.iter().rev().take_while(|b| part(b)).count();
+    let (front, name) = head.split_at(head.len() - name);
+    let opens = front.iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let opens = match front.get(..front.len() - opens) {
+        None | Some([]) => !cut,
+        Some([.., last]) => *last == b'\n',
+    };
+    let name = words_of(name);
+    (!apart || opens && name.len() <= 2)
+        && name.iter().any(|word| {
+            word.len() >= OWNER_BYTES_MIN
+                && word.bytes().any(|b| b.is_ascii_lowercase())
+                && !lexicon().ordinary.contains(word.as_bytes())
+        })
+}
+
 /// Whether only punctuation stands between a word and a value, or short words such as `is`.
 fn is_glue(between: &[u8]) -> bool {
     if between.len() > 32 || memchr::memchr_iter(b'\n', between).nth(1).is_some() {
@@ -318,6 +354,11 @@ fn is_glue(between: &[u8]) -> bool {
         lexicon().glue.contains(&word.to_ascii_lowercase())
             || (word.len() <= 2 && word.iter().all(u8::is_ascii_digit))
     })
+}
+
+/// Whether a word's value may begin behind `between`: no index, call, operator or new line is there.
+fn assigns(between: &[u8]) -> bool {
+    between.iter().all(|b| b.is_ascii_alphanumeric() || b" \t:=>'\"`-_./\\".contains(b))
 }
 
 /// The name that the value behind `left` is assigned to.
@@ -342,6 +383,35 @@ fn speaks_against(left: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_before_a_word_says_whose_credential_it_is() {
+        for before in ["frobnicator_", "FROB_", "frobnicator", "x = 1\n  frob ", "frob-client-", "\"frob."] {
+            assert!(is_owned(before.as_bytes(), true), "{before}");
+        }
+        for before in
+            ["", "my_", "the ", "access_", "x = 1\n", "prose of frob ", "frob (", "ab_", "frob and "]
+        {
+            assert!(!is_owned(before.as_bytes(), true), "{before}");
+        }
+        assert!(is_owned(b"frob ", false), "a text begins as a line does");
+        assert!(!is_owned(b"frob ", true), "what is cut off before it is not known");
+        assert!(is_owned(b"\tfrob ", false));
+    }
+
+    #[test]
+    fn an_unlisted_name_is_as_good_as_a_listed_one() {
+        let evidence = Evidence::new(&["acme".to_owned()]).unwrap();
+        let digest = b"1a2b3c4d5e6f7a8b9c0d1e2f3a4b5c6d";
+        for left in ["acmeKey := \"", "frobnicatorKey := \"", "frobnicator ACCESS ", "FROB_KEY="] {
+            assert!(evidence.weigh(left.as_bytes(), digest), "{left}");
+            assert!(evidence.is_armed(left.as_bytes()), "{left}");
+        }
+        for left in ["key := \"", "cacheKey := \"", "primary_key = ", "frob_key[", "frobKeyOf(\n  "] {
+            assert!(!evidence.weigh(left.as_bytes(), digest), "{left}");
+        }
+        assert!(!evidence.weigh(b"frob_private_key = ", b"X25519_PRIVATE_KEY_LEN"));
+    }
 
     #[test]
     fn what_is_a_kind_of_value_may_be_held() {

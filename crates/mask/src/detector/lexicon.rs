@@ -12,6 +12,7 @@ struct File {
     weak: Vec<String>,
     glue: Vec<String>,
     compounds: Vec<String>,
+    ordinary: Vec<String>,
     against: Vec<String>,
     identifiers: Vec<String>,
     known: Vec<String>,
@@ -43,6 +44,8 @@ pub(super) struct Lexicon {
     pub(super) glue: HashSet<Vec<u8>>,
     /// What a service's name may be grown together with.
     pub(super) compounds: Vec<String>,
+    /// Words of a name that say nothing of whose the credential is.
+    pub(super) ordinary: HashSet<Vec<u8>>,
     /// Right before a value: it is a digest, an identifier or public.
     pub(super) against: HashSet<Vec<u8>>,
     /// Beginnings of identifiers, in lower case.
@@ -114,6 +117,7 @@ impl Lexicon {
             credentials,
             glue: set(file.glue),
             compounds: file.compounds,
+            ordinary: set(file.ordinary),
             against: set(file.against),
             identifiers: Beginnings::new(file.identifiers),
             known: Beginnings::new(file.known),

@@ -11,7 +11,7 @@ pub(super) fn names_a_credential(name: &[u8]) -> bool {
 }
 
 /// `clientSecretKey`, `client_secret-key` and `CLIENT.SECRET.KEY` in words.
-fn words_of(name: &[u8]) -> Vec<String> {
+pub(super) fn words_of(name: &[u8]) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = b'_';
     for &byte in name {

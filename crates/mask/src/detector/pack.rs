@@ -129,7 +129,7 @@ pub(super) enum CheckEntry {
     Identity(Identity),
     /// What opens with a quotation mark closes with one.
     Closed,
-    /// Does not begin as a key of a known format does: a whole one is found by its own detector.
+    /// Does not begin as a key of a known format does, a whole one is found by its own detector, nor as an identifier.
     Unlike,
     /// The name it is assigned to is one of a credential, not of its id, length, path, ….
     Assigned,
