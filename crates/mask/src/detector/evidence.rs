@@ -7,7 +7,7 @@
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
-use super::in_placeholder;
+use super::around::in_placeholder;
 use super::lexicon::{Weight, lexicon};
 use super::names::{names_a_credential, words_of};
 use super::placeholder::{Suspicion, is_placeholder};

@@ -1,0 +1,199 @@
+//! A text that is a JSON document: what each token of it becomes.
+
+use keyward_wire::json::{Path, StringRole, Token};
+use memchr::memchr2;
+
+use super::super::logprobs::Logprobs;
+use super::super::paths::{self, Rule};
+use super::super::splice::note;
+use super::{Level, Mode, Start, Strand};
+use crate::text::{is_quiet, mask_field, mask_whole_field};
+
+/// The longest string that is looked at as a whole first: a longer one seldom holds nothing that may be something.
+const QUIET_BYTES_MAX: usize = 256;
+
+/// How many digits a number has that is looked at: from the shortest national ids to the longest cards.
+const NUMBER_DIGITS_MIN: usize = 9;
+/// See [`NUMBER_DIGITS_MIN`].
+const NUMBER_DIGITS_MAX: usize = 19;
+
+impl Strand {
+    /// The next part of the document at `level`.
+    pub(super) fn scan(&mut self, level: usize, text: &[u8], out: &mut Vec<u8>) {
+        let mut rest = text;
+        loop {
+            let Some(l) = self.levels.get_mut(level) else { return };
+            let step = l.scanner.step(rest);
+            let (part, after) = rest.split_at_checked(step.used).unwrap_or((rest, &[]));
+            if let (Token::Begin(role), None) = (&step.token, &self.logprobs)
+                && let Some(len) = self.quiet_string(level, *role, after)
+            {
+                self.pass(level, 1 + len, out);
+                rest = after.get(len..).unwrap_or_default();
+                continue;
+            }
+            // By reference: a copy of what was written a moment ago waits for the memory.
+            match &step.token {
+                Token::More => return,
+                Token::TooDeep => {
+                    self.too_deep = true;
+                    return;
+                }
+                Token::Invalid => {
+                    // What the scanner took in this step is pending with it; the rest follows.
+                    let pending =
+                        self.levels.get(level).map(|l| l.scanner.pending().to_vec()).unwrap_or_default();
+                    if let Some(logprobs) = self.logprobs.take().filter(|_| level == 0) {
+                        logprobs.close(out);
+                    }
+                    return self.give_up(level, &pending, after, out);
+                }
+                token => match self.logprobs.take().filter(|_| level == 0) {
+                    None => self.token(level, token, part, out),
+                    Some(mut logprobs) => {
+                        if let Some(l) = self.levels.get(level) {
+                            logprobs.watch(l.scanner.path(), *token, part);
+                        }
+                        self.token(level, token, part, logprobs.buffer());
+                        let open = self.levels.first().is_some_and(|l| logprobs.is_open(l.scanner.path()));
+                        if open { self.logprobs = Some(logprobs) } else { logprobs.close(out) }
+                    }
+                },
+            }
+            rest = after;
+        }
+    }
+
+    /// The length with its end quote of a string that begins `text`, is whole in it, and has nothing to mask: it need not
+    /// go through the engine. The scanner is behind it then.
+    fn quiet_string(&mut self, level: usize, role: StringRole, text: &[u8]) -> Option<usize> {
+        let Self { levels, profile, context, .. } = self;
+        let l = levels.get_mut(level)?;
+        let near = text.get(..QUIET_BYTES_MAX).unwrap_or(text);
+        let len = memchr2(b'"', b'\\', near).filter(|at| near.get(*at) == Some(&b'"'))?;
+        let content = near.get(..len)?;
+        if role == StringRole::Value {
+            let nested = matches!(content.trim_ascii_start().first(), Some(b'{' | b'['));
+            if nested || !matches!(paths::rule(&profile.fields, l.scanner.path()), Rule::None) {
+                return None;
+            }
+        }
+        context.clear();
+        if role == StringRole::Value && !paths::context(l.scanner.path()).is_empty() {
+            context.extend_from_slice(paths::context(l.scanner.path()));
+            context.extend_from_slice(b": ");
+        }
+        let before = context.len();
+        context.extend_from_slice(content);
+        if !is_quiet(profile, context, before) {
+            return None;
+        }
+        l.scanner.pass_string(role, content);
+        Some(len + 1)
+    }
+
+    fn token(&mut self, level: usize, token: &Token, part: &[u8], out: &mut Vec<u8>) {
+        match token {
+            Token::Space(len) => self.pass(level, *len, out),
+            Token::Scalar(len) => self.scalar(level, *len, out),
+            Token::Close(_) => self.pass(level, 1, out),
+            Token::Open(_) => self.open(level, out),
+            Token::Begin(role) => {
+                self.pass(level, 1, out);
+                self.begin_string(level, *role);
+            }
+            Token::Text(_) => self.forward(level, part, out),
+            Token::Escape { meaning, raw } => {
+                let raw = self.levels.get_mut(level).map_or(0, |l| l.queue.take_all(*raw));
+                self.feed(level + 1, meaning.as_bytes(), raw, out);
+            }
+            Token::End(_) => {
+                self.end_string(level, out);
+                self.pass(level, 1, out);
+            }
+            Token::More | Token::Invalid | Token::TooDeep => {}
+        }
+    }
+
+    /// A number or word. A field's becomes a string, and so does a number that is a finding (a card, say), so that the
+    /// document stays valid; where what takes its place is a number too, it stays one.
+    pub(super) fn scalar(&mut self, level: usize, len: usize, out: &mut Vec<u8>) {
+        let Some(l) = self.levels.get_mut(level) else { return };
+        let (path, value) = (l.scanner.path(), l.scanner.scalar());
+        let number = (NUMBER_DIGITS_MIN..=NUMBER_DIGITS_MAX).contains(&value.len())
+            && value.iter().all(u8::is_ascii_digit);
+        let masked = match paths::rule(&self.profile.fields, path) {
+            Rule::Field(field) if value != b"null" => mask_whole_field(&self.profile, field, value),
+            Rule::None if number => {
+                let key = paths::context(path);
+                let context = if key.is_empty() { Vec::new() } else { [key, b": "].concat() };
+                let masked = mask_field(&self.profile, &context, value);
+                if masked.findings.is_empty() {
+                    return self.pass(level, len, out);
+                }
+                masked
+            }
+            _ => return self.pass(level, len, out),
+        };
+        let raw = l.queue.take_all(len);
+        let start = self.offset + self.splice.gone;
+        self.splice.skip(raw);
+        for mut finding in masked.findings {
+            (finding.start, finding.end) = (start + finding.start, start + finding.end);
+            note(&mut self.findings, finding);
+        }
+        let text = String::from_utf8_lossy(&masked.bytes);
+        let depth = self.depth + level;
+        if number && text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() && !text.starts_with('0') {
+            return self.spelling.write(&text, depth, out);
+        }
+        self.spelling.write("\"", depth, out);
+        self.spelling.write(&text, depth + 1, out);
+        self.spelling.write("\"", depth, out);
+    }
+
+    /// A container opens; log probabilities of a body are held as a whole.
+    fn open(&mut self, level: usize, out: &mut Vec<u8>) {
+        let path = self.levels.get(level).map(|l| l.scanner.path());
+        let depth = path.map_or(0, Path::depth);
+        let key = path.zip(depth.checked_sub(2)).and_then(|(path, outer)| path.key(outer));
+        let repeats = key.is_some_and(paths::repeats_tokens);
+        if level == 0 && self.start == Start::Json && self.logprobs.is_none() && repeats {
+            let mut logprobs = Box::new(Logprobs::new(&self.profile, depth));
+            self.pass(level, 1, logprobs.buffer());
+            self.logprobs = Some(logprobs);
+        } else {
+            self.pass(level, 1, out);
+        }
+    }
+
+    fn begin_string(&mut self, level: usize, role: StringRole) {
+        if self.levels.len() <= level + 1 {
+            self.levels.push(Level::default());
+        }
+        let Some(l) = self.levels.get_mut(level) else { return };
+        l.inside = true;
+        let mode = match (role, paths::rule(&self.profile.fields, l.scanner.path())) {
+            (StringRole::Key, _) => Mode::Text,
+            (StringRole::Value, Rule::Field(field)) => {
+                self.masker.field(field);
+                Mode::Text
+            }
+            (StringRole::Value, Rule::Exempt) => {
+                self.masker.known_only();
+                Mode::Text
+            }
+            (StringRole::Value, Rule::None) => Mode::Start,
+        };
+        self.set_mode(level + 1, mode);
+        self.base = self.offset + self.splice.gone;
+    }
+
+    /// The string that the document at `level` was in has ended, or the document has.
+    pub(super) fn end_string(&mut self, level: usize, out: &mut Vec<u8>) {
+        self.end_text(level + 1, out);
+        if let Some(l) = self.levels.get_mut(level) {
+            l.inside = false;
+        }
+    }
+}
