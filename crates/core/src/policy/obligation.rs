@@ -83,14 +83,16 @@ fn read_places(report: &mut Report<'_>, node: &At) -> Vec<Place> {
         ("request", None),
     ];
     let mut places = Vec::new();
-    for item in report.list(node, "where") {
+    let items = report.list(node, "where");
+    for item in items {
         match report.word(item, "where", &words) {
             Some(Some(place)) if !places.contains(&place) => places.push(place),
             Some(None) => report.at(item.referenced, "requests cannot be masked yet", None),
             _ => {}
         }
     }
-    if places.is_empty() {
+    // A word that is no place is told already.
+    if items.is_empty() {
         report.at(node.referenced, "the rule masks nowhere: `where` names no place", None);
     }
     places

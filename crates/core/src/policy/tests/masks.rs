@@ -45,6 +45,7 @@ fn what_a_mask_cannot_do_is_refused() {
         ("where: [response]", "neither `detect` nor `fields`"),
         ("detect: [credentials], where: [response], style: sha1", "`style` cannot be `sha1`"),
         ("detect: [credentials], where: [response], style: keep-last4", "did you mean `keep-last-4`?"),
+        ("detect: [credentials], where: [body]", "known are: response"),
         ("where: [response], fields: []", "`fields` is empty"),
         ("where: [response], fields: [{path: user}]", "begins with `$`"),
         ("where: [response], fields: [{path: $.a, form: b}]", "one of `path`, `header` and `form`"),
@@ -61,4 +62,5 @@ fn what_a_mask_cannot_do_is_refused() {
         assert!(found.contains(says), "{mask}: {found}");
         assert!(found.contains(":6:"), "{mask}: {found}");
     }
+    assert!(!with("detect: [credentials], where: [body]").contains("nowhere"), "one mistake, told once");
 }
