@@ -1,6 +1,6 @@
 //! All that a caller may be told when a call does not go through.
 //!
-//! Promise: what a caller sees is built from [`Refusal::kind`] and [`Refusal::public`] alone; the cause goes to the
+//! Promise: what a caller sees is built from `Refusal::kind` and `Refusal::public` alone; the cause goes to the
 //! log. No upstream address, no library error text and no value of the request is in it. Rendered once per dialect.
 
 use std::borrow::Cow;

@@ -39,8 +39,8 @@ const CHECK_AT_OPEN_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The database behind the gateway. Cheap to clone; all clones share the connections.
 ///
 /// SQLite allows one writer: one connection writes, so that writers queue in this process fairly instead of polling
-/// for the lock, and several read beside it. The nouns' modules talk to it only through [`Db::begin`] and
-/// [`Db::reader`], in SQL that PostgreSQL takes as well: that engine is a second variant here.
+/// for the lock, and several read beside it. The nouns' modules talk to it only through `Db::begin` and
+/// `Db::reader`, in SQL that PostgreSQL takes as well: that engine is a second variant here.
 #[derive(Clone, Debug)]
 pub struct Db {
     path: Arc<Path>,

@@ -1,6 +1,6 @@
 //! Who uses the admin API, what they may, and the record of it.
 //!
-//! Promise: every handler that shows or changes anything takes a [`Caller`], which exists only for a verified token.
+//! Promise: every handler that shows or changes anything takes a `Caller`, which exists only for a verified token.
 //! Whatever changes something is in the journal before it happens, and whatever is seen by role before it is shown: no
 //! record, no effect, *fails closed*. A request that is refused is recorded too, as far as the journal can be written.
 //! Not recorded, and published as such: [`NOT_AUDITED`].

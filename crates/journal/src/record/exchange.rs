@@ -75,7 +75,7 @@ pub struct Intent {
     pub headers: Vec<HeaderField>,
     /// What is kept of the request's body.
     pub body: BodyNote,
-    /// The body or its beginning, masked; more may follow as [`Record::RequestBody`]. Times count from `at`.
+    /// The body or its beginning, masked; more may follow as [`Record::RequestBody`](super::Record::RequestBody). Times count from `at`.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "bytes_beside")]
     pub content: Vec<Frame>,
 }
