@@ -2,7 +2,11 @@
 //! numbers are those of the hostile catalogue.
 
 #[cfg(test)]
+mod encodings;
+#[cfg(test)]
 mod evasion;
+#[cfg(test)]
+mod formats;
 #[cfg(test)]
 mod holding;
 #[cfg(test)]

@@ -1,12 +1,16 @@
 //! HTTP/2 and TLS, for both ends.
 
+use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Version};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -77,7 +81,8 @@ pub(crate) struct Got {
     pub(crate) headers: HeaderMap,
 }
 
-/// An upstream that speaks HTTP/1.1 and HTTP/2, and answers with the body that it got.
+/// An upstream that speaks HTTP/1.1 and HTTP/2, and answers with the body that it got: in two frames, cut where the last
+/// segment of the path says, if it is a number.
 pub(crate) struct ModernUpstream {
     pub(crate) address: SocketAddr,
     got: Arc<Mutex<Vec<Got>>>,
@@ -119,11 +124,29 @@ async fn echo(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, got:
         let got = Arc::clone(&got);
         async move {
             let (parts, body) = request.into_parts();
+            let cut = parts.uri.path().rsplit('/').next().and_then(|cut| cut.parse().ok());
             got.lock().unwrap().push(Got { version: parts.version, headers: parts.headers });
-            Ok::<_, hyper::Error>(Response::new(Full::new(whole(body).await?)))
+            let mut body = whole(body).await?;
+            let first = body.split_to(cut.unwrap_or_default());
+            Ok::<_, hyper::Error>(Response::new(Frames([first, body].into())))
         }
     });
     _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// A body of pieces, each a frame.
+struct Frames(VecDeque<Bytes>);
+
+impl Body for Frames {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+    }
 }
 
 /// A body to its end.
