@@ -69,6 +69,36 @@ fn each_rule_has_its_style_and_fields_are_masked_whatever_they_hold() {
 }
 
 #[test]
+fn a_form_field_is_masked_whatever_it_holds_in_forms_and_in_parts() {
+    let rules = "  - {id: all, effect: allow, when: 'true'}
+  - id: mask
+    effect: mask
+    when: 'true'
+    mask: {where: [response], style: redact, fields: [{form: pin code}, {form: note, style: drop}]}
+";
+    let part = |name: &str, value: &str| {
+        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let parts = |pin: &str, note: &str| {
+        [part("pin code", pin), part("note", note), part("other", "4711"), "--b--\r\n".into()].concat()
+    };
+    for (kind, body, masked) in [
+        (
+            "application/x-www-form-urlencoded",
+            "pin+code=4711&note=weak&other=4711".to_owned(),
+            "pin+code=%5BREDACTED%3Afield%3Apin_code%5D&note=&other=4711".to_owned(),
+        ),
+        ("multipart/form-data; boundary=b", parts("4711", "weak"), parts("[REDACTED:field:pin_code]", "")),
+    ] {
+        let upstream = Upstream::saying(reply("200 OK", &[("content-type", kind)], &body));
+        let world = World::new(&http("plain", &upstream.url()), rules);
+        let gateway = world.start();
+        assert_eq!(get(gateway.data, "/plain/x", &world.alice()).text(), masked, "{kind}");
+        gateway.stop();
+    }
+}
+
+#[test]
 fn a_pack_is_loaded_and_reloaded_with_the_configuration() {
     let upstream = answering(r#"{"a":"acme_0123456789ab","b":"acme-0123456789ab"}"#);
     let rules = "  - {id: all, effect: allow, when: 'true'}
@@ -176,6 +206,39 @@ fn the_filter_masks_files_and_stdin_and_reports_no_value() {
 }
 
 #[test]
+fn the_filter_reads_each_format_by_what_it_means() {
+    let escaped = |format: fn(u8) -> String| github().bytes().map(format).collect::<String>();
+    let (percent, entity, hex) = (
+        escaped(|b| format!("%{b:02x}")),
+        escaped(|b| format!("&#{b};")),
+        escaped(|b| format!("\\x{b:02x}")),
+    );
+    let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    // A message of one text: field 1, length-delimited.
+    let message = |text: &str| [&[0x0a, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    let placeholder = "[REDACTED:github_pat]";
+    for (format, input, masked) in [
+        ("form", format!("a={percent}&b=1").into_bytes(), b"a=%5BREDACTED%3Agithub_pat%5D&b=1".to_vec()),
+        ("xml", format!("<a>{entity}</a>").into(), format!("<a>{placeholder}</a>").into()),
+        ("html", format!("<p x=\"{entity}\">").into(), format!("<p x=\"{placeholder}\">").into()),
+        ("yaml", format!("a: \"{hex}\"\n").into(), format!("a: \"{placeholder}\"\n").into()),
+        ("toml", format!("a = \"{}\"\n", github()).into(), format!("a = \"{placeholder}\"\n").into()),
+        ("protobuf", message(&github()), message(placeholder)),
+        ("auto", wide(&format!("a {} b", github())), wide(&format!("a {placeholder} b"))),
+        (
+            "multipart/form-data; boundary=b",
+            format!("--b\r\n\r\n{}\r\n--b--\r\n", github()).into(),
+            format!("--b\r\n\r\n{placeholder}\r\n--b--\r\n").into(),
+        ),
+    ] {
+        for chunk in ["1", "65536"] {
+            let output = mask(&["--format", format, "--chunk", chunk], &input);
+            assert!(output.stdout == masked, "{format}: {}{}", out(&output), err(&output));
+        }
+    }
+}
+
+#[test]
 fn the_filter_has_styles_fields_and_packs() {
     let dir = tempfile::tempdir().unwrap();
     let (key, pack) = (dir.path().join("key"), dir.path().join("pack.yaml"));
@@ -195,7 +258,11 @@ fn the_filter_has_styles_fields_and_packs() {
     for (arguments, code, says) in [
         (&["--style", "sha1"][..], 2, "format-preserving"),
         (&["--format", "jsno"], 2, "a media type"),
+        (&["--format", "multipart/mixed"], 2, "one boundary"),
         (&["--field", "user"], 2, "begins with `$`"),
+        (&["--field", "$.a=sha1"], 2, "there is no style `sha1`"),
+        (&["--known", "/does/not/exist"], 3, "/does/not/exist does not exist"),
+        (&["/"], 1, "/ cannot be read: is a directory"),
         (&["--detect", "githb_pat"], 3, "did you mean `github_pat`?"),
         (&["--pack", key], 1, "--check-pack"),
     ] {

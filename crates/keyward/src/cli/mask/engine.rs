@@ -28,12 +28,18 @@ pub(super) enum Reading {
 }
 
 /// The short names of formats, and the media types they stand for.
-const FORMATS: [(&str, &str); 5] = [
+const FORMATS: [(&str, &str); 11] = [
     ("text", "text/plain"),
     ("json", "application/json"),
     ("ndjson", "application/x-ndjson"),
     ("sse", "text/event-stream"),
     ("eventstream", "application/vnd.amazon.eventstream"),
+    ("form", "application/x-www-form-urlencoded"),
+    ("xml", "application/xml"),
+    ("html", "text/html"),
+    ("yaml", "application/yaml"),
+    ("toml", "application/toml"),
+    ("protobuf", "application/x-protobuf"),
 ];
 
 /// Understands a format's short name, or any media type as a `Content-Type` names it.
@@ -41,9 +47,18 @@ pub(super) fn reading(word: &str) -> Result<Reading, String> {
     if word == "auto" {
         return Ok(Reading::Auto);
     }
+    if word == "multipart" {
+        return Err("the boundary is needed too, as in 'multipart/form-data; boundary=XYZ'".to_owned());
+    }
     let short = FORMATS.iter().find(|(name, _)| *name == word).map(|(_, kind)| *kind);
     if let Some(kind) = short.or_else(|| word.contains('/').then_some(word)) {
-        return Ok(Reading::As(BodyFormat::of(Some(kind), Dialect::Generic)));
+        return match BodyFormat::of(Some(kind), Dialect::Generic) {
+            BodyFormat::Unreadable if kind.starts_with("multipart/") => {
+                Err("a body of parts is read by exactly one boundary, and no pieces of a body are".to_owned())
+            }
+            BodyFormat::Unreadable => Err("this charset is not read".to_owned()),
+            format => Ok(Reading::As(format)),
+        };
     }
     Err(format!(
         "auto, {}, or a media type such as application/json",
@@ -368,10 +383,22 @@ mod tests {
         assert_eq!(reading("auto"), Ok(Reading::Auto));
         assert_eq!(reading("sse"), Ok(Reading::As(BodyFormat::EventStream(Dialect::Generic))));
         assert_eq!(reading("application/problem+json"), Ok(Reading::As(BodyFormat::Json)));
-        assert!(
-            reading("jsno")
-                .unwrap_err()
-                .contains("auto, text, json, ndjson, sse, eventstream, or a media type")
-        );
+        for (name, kind) in FORMATS {
+            assert_eq!(reading(name), reading(kind));
+            assert!(kind == "text/plain" || reading(name) != reading("text/plain"), "{name} is read as text");
+        }
+        assert!(matches!(reading("multipart/mixed; boundary=b"), Ok(Reading::As(BodyFormat::Multipart(_)))));
+        for (word, says) in [
+            (
+                "jsno",
+                "auto, text, json, ndjson, sse, eventstream, form, xml, html, yaml, toml, protobuf, or a media type",
+            ),
+            ("multipart", "boundary=XYZ"),
+            ("multipart/mixed", "exactly one boundary"),
+            ("text/plain; charset=utf-7", "charset"),
+        ] {
+            let error = reading(word).unwrap_err();
+            assert!(error.contains(says), "{word}: {error}");
+        }
     }
 }

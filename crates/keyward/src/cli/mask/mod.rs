@@ -36,14 +36,16 @@ const KEY_BYTES_MIN: usize = 16;
   keyward mask --style hash --key-file mask.key < a.json  the same value, the same placeholder, every time
   keyward mask --field '$.user.email=drop' < users.json  a place, whatever it holds
   keyward mask --format sse --chunk 1 < stream.txt
+  keyward mask --format html < page.html
   keyward mask --jsonl text --stats < corpus.jsonl > masked.jsonl
-  keyward mask --list | keyward mask --explain github_pat
+  keyward mask --list; keyward mask --explain github_pat
   keyward mask --check-pack own.yaml && keyward mask --pack own.yaml < app.log")]
 pub(super) struct MaskArgs {
     /// Files to mask, one after the other; without any, stdin
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// How the input is read: auto, text, json, ndjson, sse, eventstream, or a media type
+    /// How the input is read: auto, text, json, ndjson, sse, eventstream, form, xml, html, yaml, toml, protobuf, or a media
+    /// type such as 'multipart/form-data; boundary=XYZ'
     #[arg(long, default_value = "auto", value_name = "FORMAT", value_parser = engine::reading)]
     format: Reading,
     /// What a value becomes
@@ -125,7 +127,7 @@ pub(super) fn run(args: &MaskArgs, session: &Session) -> Result<(), Failure> {
         None => {
             for path in &args.files {
                 let name = path.display().to_string();
-                let file = std::fs::File::open(path).map_err(|error| unreadable(&name, &error))?;
+                let file = open(path).map_err(|error| unreadable(&name, &error))?;
                 let file = progress::Watched::new(file, session);
                 engine.body(&name, args.format, file, &mut output)?;
             }
@@ -141,14 +143,23 @@ pub(super) fn run(args: &MaskArgs, session: &Session) -> Result<(), Failure> {
             session.output.say(&engine.report.text(session.output.is_table())?);
             Ok(())
         }
-        Some(Some(path)) => std::fs::write(path, engine.report.text(false)?)
-            .map_err(|error| Failure::error(format!("the report cannot be written: {}", error.kind()), "")),
+        Some(Some(path)) => std::fs::write(path, engine.report.text(false)?).map_err(|error| {
+            Failure::error(format!("the report {} cannot be written: {}", path.display(), error.kind()), "")
+        }),
     }
 }
 
+/// A file, not a directory, which opens too.
+fn open(path: &Path) -> std::io::Result<std::fs::File> {
+    let file = std::fs::File::open(path)?;
+    if file.metadata()?.is_dir() { Err(std::io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
+}
+
 fn unreadable(name: &str, error: &std::io::Error) -> Failure {
-    let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Error };
-    Failure::new(exit, format!("{name} cannot be read: {}", error.kind()), "")
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Failure::new(Exit::NotFound, format!("{name} does not exist"), ""),
+        kind => Failure::error(format!("{name} cannot be read: {kind}"), ""),
+    }
 }
 
 fn profile(args: &MaskArgs, detectors: &Arc<Detectors>) -> Result<Profile, Failure> {
@@ -197,8 +208,16 @@ fn path(text: &str) -> Result<JsonPath, Failure> {
 }
 
 fn field(text: &str, default: Style) -> Result<FieldRule, Failure> {
-    let styled = text.rsplit_once('=').and_then(|(path, word)| Some((path, style(word).ok()?)));
-    let (text, style) = styled.unwrap_or((text, default));
+    let (text, style) = match text.rsplit_once('=') {
+        // A name in quotes may hold `=` itself.
+        Some((path, word)) if !word.ends_with(']') => {
+            let style = style(word).map_err(|known| {
+                Failure::usage(format!("`{text}`: there is no style `{word}`"), format!("it is {known}"))
+            })?;
+            (path, style)
+        }
+        _ => (text, default),
+    };
     Ok(FieldRule { field: Field::Path(path(text)?), style })
 }
 
@@ -211,7 +230,7 @@ fn key(file: Option<&Path>) -> Result<[u8; 32], Failure> {
     };
     let text = crate::config::load::read(path, KEY_BYTES_MAX)
         .map(zeroize::Zeroizing::new)
-        .map_err(|why| Failure::new(Exit::NotFound, format!("the key {why}"), ""))?;
+        .map_err(|why| Failure::new(Exit::NotFound, format!("the key {} {why}", path.display()), ""))?;
     if text.trim().len() < KEY_BYTES_MIN {
         let message = format!("the key has fewer than {KEY_BYTES_MIN} characters");
         return Err(Failure::error(message, "make one with `openssl rand -base64 32`"));
@@ -222,9 +241,10 @@ fn key(file: Option<&Path>) -> Result<[u8; 32], Failure> {
 }
 
 fn known_values(path: &Path) -> Result<Vec<KnownValue>, Failure> {
-    let text = crate::config::load::read(path, KNOWN_BYTES_MAX)
-        .map(zeroize::Zeroizing::new)
-        .map_err(|why| Failure::new(Exit::NotFound, format!("the file of known values {why}"), ""))?;
+    let text =
+        crate::config::load::read(path, KNOWN_BYTES_MAX).map(zeroize::Zeroizing::new).map_err(|why| {
+            Failure::new(Exit::NotFound, format!("the file of known values {} {why}", path.display()), "")
+        })?;
     let mut values = Vec::new();
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
         let value = KnownValue::new(&format!("line-{number}"), line.as_bytes()).map_err(|error| {
