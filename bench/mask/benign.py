@@ -23,8 +23,8 @@ ROOT_BYTES_MAX = 14_000_000
 FILE_BYTES_MAX = 400_000
 
 
-def texts(root):
-    """Paths and texts below a root, in a fixed order."""
+def texts(root, bytes_max=ROOT_BYTES_MAX):
+    """Paths and texts below a root, in a fixed order, up to some bytes and the rest of the text that passes them."""
     total = 0
     for folder, folders, names in os.walk(os.path.expanduser(root)):
         folders.sort()
@@ -39,7 +39,7 @@ def texts(root):
                 continue
             yield path, text
             total += len(text.encode())
-            if total > ROOT_BYTES_MAX:
+            if total > bytes_max:
                 return
 
 

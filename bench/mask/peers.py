@@ -23,12 +23,11 @@ import subprocess
 import sys
 import tempfile
 
+from benign import ROOTS, texts
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.normpath(os.path.join(HERE, "../.."))
 PEERS = os.path.expanduser("~/.cache/keyward-kit/peers")
-ROOTS = ["~/.rustup", "~/.cargo/registry/src", "/usr/share/doc", "/usr/lib/python3", "/usr/share/perl", "/usr/include"]
-ENDINGS = tuple(".rs .toml .md .lock .txt .json .yaml .yml .py .h .pl .pm .html .c .cfg .js .css .sh .log".split())
-FILE_BYTES_MAX = 400_000
 
 DETECT_SECRETS = """
 import json, sys
@@ -164,25 +163,11 @@ def benign(folder, megabytes):
     """Copies benign text files, so that every scanner reads the same ones, and makes JSON answers beside them."""
     files, size = [], 0
     for root in ROOTS:
-        taken = 0
-        for path, folders, names in os.walk(os.path.expanduser(root)):
-            folders.sort()
-            for name in sorted(names):
-                source = os.path.join(path, name)
-                if not name.endswith(ENDINGS) or os.path.islink(source) or os.path.getsize(source) > FILE_BYTES_MAX:
-                    continue
-                if taken > megabytes * 1e6 / len(ROOTS):
-                    break
-                target = os.path.join(folder, f"{len(files):05}{os.path.splitext(name)[1]}")
-                try:
-                    with open(source, encoding="utf-8") as file:
-                        text = file.read()
-                except (OSError, UnicodeDecodeError):
-                    continue
-                with open(target, "w", encoding="utf-8") as file:
-                    taken += file.write(text)
-                files.append(target)
-        size += taken
+        for source, text in texts(root, megabytes * 1e6 / len(ROOTS)):
+            target = os.path.join(folder, f"{len(files):05}{os.path.splitext(source)[1]}")
+            with open(target, "w", encoding="utf-8") as file:
+                size += file.write(text)
+            files.append(target)
     words = "the model answers a question about weather and trains in a few plain sentences".split()
     for n in range(40):
         rows = [

@@ -22,8 +22,6 @@ pub(crate) struct Runs {
     /// Words that may be evidence were looked for up to here; the last one begins at `word`.
     looked: usize,
     word: Option<usize>,
-    /// The word that was last when nothing spoke for a run: nothing does until there is another.
-    mute: Option<usize>,
     /// Where an open run may begin to be a value.
     held_from: usize,
     /// The end of the last value.
@@ -184,7 +182,6 @@ impl Runs {
         self.held_from = self.held_from.saturating_sub(by);
         self.looked = self.looked.saturating_sub(by);
         self.word = self.word.and_then(|word| word.checked_sub(by));
-        self.mute = self.mute.and_then(|word| word.checked_sub(by));
     }
 
     /// Starts a text behind `context` bytes that are not part of it.
