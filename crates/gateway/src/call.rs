@@ -11,6 +11,7 @@ use keyward_mask::mask_bytes;
 
 use crate::body::{BodyError, read_to_end};
 use crate::caller_body::CallerBody;
+use crate::edge;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::Session;
 use crate::understand::{BodyNeed, UnderstandError, body_need, understand};
@@ -95,7 +96,11 @@ impl Session {
             self.gateway.limits.inspect_body_bytes_max.min(self.target.settings.request_body_bytes_max);
         read_to_end(incoming, limit).await.map_err(|error| match error {
             BodyError::TooLarge(_) => too_large(limit),
-            error => Refusal::new(RefusalKind::BadRequest, "The request's body broke off.").because(error),
+            error => {
+                let public = edge::fault_behind(&error)
+                    .map_or("The request's body broke off.".into(), |f| f.to_string());
+                Refusal::new(RefusalKind::BadRequest, public).because(error)
+            }
         })
     }
 }

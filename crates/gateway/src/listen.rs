@@ -1,7 +1,7 @@
 //! One listener: accepts connections, speaks TLS where it is told to, serves HTTP/1.1 and HTTP/2, and stops in order.
 //!
 //! Promise: connections are bounded, handshakes have a time limit, and running out of file descriptors pauses accepting
-//! and recovers by itself (catalogue 219). Stopping lets what is under way finish within the grace time, then drops it.
+//! and recovers by itself (catalogue 219). Requests of HTTP/1.1 are screened before they are parsed. Stopping lets what is under way finish within the grace time, then drops it.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -24,6 +24,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::edge::screened;
+
 /// Longest time for a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time to a connection's first bytes.
@@ -42,6 +44,8 @@ pub(crate) struct Listener {
     pub(crate) tls: Option<TlsAcceptor>,
     /// HTTP and its bounds.
     pub(crate) http: auto::Builder<TokioExecutor>,
+    /// What one head of HTTP/1.1 may have.
+    pub(crate) heads: keyward_wire::http1::Limits,
     /// Connections at once; more wait to be accepted.
     pub(crate) connections_max: usize,
     /// Ends accepting; open connections finish what is under way.
@@ -63,14 +67,14 @@ impl Listener {
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let Self { socket, tls, http, connections_max, stop } = self;
+        let Self { socket, tls, http, heads, connections_max, stop } = self;
         let http = Arc::new(http);
         let room = Arc::new(Semaphore::new(connections_max));
         let open = TaskTracker::new();
         let end = CancellationToken::new();
         while let Some((stream, peer, turn)) = accept(&socket, &room, &stop).await {
             let connection =
-                Connection { http: Arc::clone(&http), tls: tls.clone(), stop: stop.clone(), peer };
+                Connection { http: Arc::clone(&http), tls: tls.clone(), heads, stop: stop.clone(), peer };
             let (service, end) = (service(peer), end.clone());
             open.spawn(async move {
                 tokio::select! {
@@ -117,6 +121,7 @@ async fn accept(
 struct Connection {
     http: Arc<auto::Builder<TokioExecutor>>,
     tls: Option<TlsAcceptor>,
+    heads: keyward_wire::http1::Limits,
     stop: CancellationToken,
     peer: SocketAddr,
 }
@@ -151,7 +156,8 @@ impl Connection {
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let connection = self.http.serve_connection(TokioIo::new(Opening::new(stream)), service);
+        let (stream, service) = screened(Opening::new(stream), service, self.heads);
+        let connection = self.http.serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let served = tokio::select! {
             served = connection.as_mut() => served,

@@ -29,6 +29,8 @@ pub enum RefusalKind {
     UnknownConnection,
     /// A method that is not served.
     MethodNotAllowed,
+    /// The request line and headers are longer or more than what is read.
+    HeadTooLarge,
     /// The body is longer than what is inspected or forwarded.
     BodyTooLarge,
     /// A body that cannot be inspected (encoding, type).
@@ -119,6 +121,9 @@ impl RefusalKind {
             Self::UnknownConnection => ("unknown_connection", StatusCode::NOT_FOUND, Downstream, None),
             Self::MethodNotAllowed => {
                 ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, Downstream, None)
+            }
+            Self::HeadTooLarge => {
+                ("head_too_large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Downstream, None)
             }
             Self::BodyTooLarge => ("body_too_large", StatusCode::PAYLOAD_TOO_LARGE, Downstream, None),
             Self::UnsupportedBody => {

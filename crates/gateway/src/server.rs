@@ -48,6 +48,10 @@ impl DataServer {
             socket: listener,
             tls,
             http: http_server(&limits),
+            heads: keyward_wire::http1::Limits {
+                head_bytes: usize::try_from(limits.header_bytes_max).unwrap_or(usize::MAX),
+                headers: limits.headers_max,
+            },
             connections_max: limits.connections_max,
             stop,
         };

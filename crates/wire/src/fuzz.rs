@@ -2,6 +2,7 @@
 //! over small corpora; a fuzzer may run them over everything.
 
 use crate::coding::{Coding, CodingError, Decoder};
+use crate::http1::{Fault, Limits, Screen, Stop};
 use crate::json::{Scanner, Token, pieces};
 use crate::websocket::{Item, Messages, Side};
 use crate::{aws_event, sse};
@@ -189,5 +190,35 @@ pub fn coding(data: &[u8]) {
             assert_eq!(cut.is_ok(), whole.is_ok(), "{codings:?} in chunks of {chunk}");
             assert!(cut.is_err() || cut == whole, "{codings:?} in chunks of {chunk}");
         }
+    }
+}
+
+/// What passes of an input that comes in such pieces, and what stops it.
+fn passing(data: &[u8], piece: usize) -> (usize, Option<Fault>, u64) {
+    let mut screen = Screen::new(Limits { head_bytes: 1024, headers: 16 });
+    let (mut before, mut there) = (0, 0);
+    while there < data.len() {
+        there = data.len().min(there + piece.max(1));
+        let given = data.get(before..there).unwrap_or_default();
+        match screen.next(given) {
+            Ok(passes) => {
+                assert!(passes <= given.len(), "no more passes than was given");
+                before += passes;
+                assert!(there - before <= 1024, "no more is held than a head may have");
+            }
+            Err(Stop { passes, fault }) => return (before + passes, Some(fault), screen.heads()),
+        }
+    }
+    (before, None, screen.heads())
+}
+
+/// The screen before HTTP/1.1 lets the same through in every chunking.
+///
+/// # Panics
+/// When it does not.
+pub fn http1(data: &[u8]) {
+    let whole = passing(data, data.len());
+    for piece in [1, 2, 7] {
+        assert_eq!(passing(data, piece), whole, "piece {piece}");
     }
 }

@@ -4,12 +4,13 @@
 //! chunking. It holds at most a partial token, under a named maximum, and never panics on hostile input.
 //!
 //! In suggested reading order: [`json`] (an incremental scanner and string unescaper), [`sse`] (event stream frames and
-//! their lines), [`aws_event`] (AWS's binary event streams), [`websocket`] (frames and messages), [`coding`] (gzip,
-//! deflate, brotli and zstd).
+//! their lines), [`http1`] (which requests have one reading), [`aws_event`] (AWS's binary event streams),
+//! [`websocket`] (frames and messages), [`coding`] (gzip, deflate, brotli and zstd).
 
 pub mod aws_event;
 pub mod coding;
 pub mod fuzz;
+pub mod http1;
 pub mod json;
 pub mod sse;
 pub mod websocket;

@@ -44,8 +44,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::problem::Problem;
-use crate::clock;
 use crate::snapshot::Gateway;
+use crate::{clock, edge};
 
 pub use content::CONTENT_BYTES_MAX;
 pub use decide::{WAIT_MAX, WAITS_MAX};
@@ -154,8 +154,12 @@ fn table() -> OpenApiRouter<Arc<Admin>> {
 async fn around(request: Request, next: Next) -> Response {
     let id = RequestId::new(clock::fresh_id());
     let limit = if request.uri().path().ends_with("/wait") { WAIT_MAX + ANSWER_MAX } else { ANSWER_MAX };
-    let answer = tokio::time::timeout(limit, next.run(request)).await;
-    let mut response = answer.unwrap_or_else(|_| Problem::too_slow().into_response());
+    let mut response = match edge::fault(request.extensions()) {
+        Some(fault) => Problem::bad_request(fault.to_string()).into_response(),
+        None => tokio::time::timeout(limit, next.run(request))
+            .await
+            .unwrap_or_else(|_| Problem::too_slow().into_response()),
+    };
     let headers = response.headers_mut();
     for (name, value) in [
         (CACHE_CONTROL, "no-store"),

@@ -52,8 +52,18 @@ impl AdminServer {
         let loopback = listener.local_addr().is_ok_and(|at| at.ip().is_loopback());
         let exposure = if loopback { Exposure::Loopback } else { Exposure::Network };
         let routes = router(current, records, exposure, stop.clone());
-        let listener =
-            Listener { socket: listener, tls, http: http_server(), connections_max: CONNECTIONS_MAX, stop };
+        let heads = keyward_wire::http1::Limits {
+            head_bytes: usize::try_from(HEADER_BYTES_MAX).unwrap_or(usize::MAX),
+            headers: HEADERS_MAX,
+        };
+        let listener = Listener {
+            socket: listener,
+            tls,
+            http: http_server(),
+            heads,
+            connections_max: CONNECTIONS_MAX,
+            stop,
+        };
         let service = move |peer: SocketAddr| {
             let routes = TowerToHyperService::new(routes.clone());
             service_fn(move |mut request: http::Request<Incoming>| {

@@ -95,6 +95,11 @@ fn prepare(
     if transfer.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"chunked")) {
         return Err(invalid("The upstream's answer has a transfer encoding that cannot be looked into."));
     }
+    if parts.headers.contains_key(header::TRANSFER_ENCODING)
+        && parts.headers.contains_key(header::CONTENT_LENGTH)
+    {
+        return Err(invalid("The upstream's answer says in two ways how long it is."));
+    }
     inject::strip_response(&mut parts.headers);
     if lease.is_some() {
         // A session that our credential opened is not the caller's to keep.

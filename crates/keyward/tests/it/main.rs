@@ -10,6 +10,8 @@ mod formats;
 #[cfg(test)]
 mod holding;
 #[cfg(test)]
+mod hops;
+#[cfg(test)]
 mod judged;
 #[cfg(test)]
 mod kit;

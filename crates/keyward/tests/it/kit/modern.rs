@@ -160,14 +160,18 @@ pub(crate) async fn whole(mut body: Incoming) -> Result<Bytes, hyper::Error> {
     Ok(all.into())
 }
 
-type Sender = http2::SendRequest<Full<Bytes>>;
-
 /// A caller's HTTP/2 connection in plain text, without negotiation.
-pub(crate) async fn h2(address: SocketAddr) -> Sender {
+pub(crate) async fn h2<B>(address: SocketAddr) -> http2::SendRequest<B>
+where
+    B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+{
     h2_over(TcpStream::connect(address).await.unwrap()).await
 }
 
-async fn h2_over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Sender {
+async fn h2_over<B>(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> http2::SendRequest<B>
+where
+    B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+{
     let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     sender

@@ -4,13 +4,18 @@
 //! read in two ways is refused here (*fails closed*): several or contradicting hosts, framing headers that disagree,
 //! paths with `//`, `.` or `..` segments, encoded separators or encoded unreserved characters, backslashes, bytes
 //! outside ASCII. Nothing is repaired.
-//! Exception: framing that hyper itself already resolved before this sees it (part B of the catalogue).
+//! How bytes of HTTP/1.1 are written (line ends, framing, names) was looked at before hyper read them: `screen`.
 
-use http::header::{CONTENT_LENGTH, HOST, HeaderMap, TRANSFER_ENCODING};
+mod screen;
+
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderMap, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{Method, Version};
+use keyward_wire::http1::Fault;
 
 use crate::refusal::{Refusal, RefusalKind};
+
+pub(crate) use self::screen::{fault, fault_behind, screened};
 
 /// The longest path and query together, in bytes.
 pub const TARGET_BYTES_MAX: usize = 8 * 1024;
@@ -28,9 +33,13 @@ pub struct Head {
 
 /// Reads the head of a request, refusing what is ambiguous.
 pub fn read(parts: &Parts) -> Result<Head, Refusal> {
+    if let Some(fault) = fault(&parts.extensions) {
+        return Err(refused(fault));
+    }
     check_method(&parts.method)?;
     check_version(parts.version)?;
     check_framing(&parts.headers)?;
+    check_other_wishes(&parts.headers)?;
     let host = host(parts)?;
     let target = parts.uri.path_and_query().map_or("", |pq| pq.as_str());
     if target.len() > TARGET_BYTES_MAX {
@@ -43,6 +52,15 @@ pub fn read(parts: &Parts) -> Result<Head, Refusal> {
         return Err(bad("The query holds bytes that must be percent-encoded."));
     }
     Ok(Head { host, path: path.to_owned(), query: query.to_owned() })
+}
+
+fn refused(fault: Fault) -> Refusal {
+    let kind = match fault {
+        Fault::Version => RefusalKind::UnsupportedProtocol,
+        Fault::HeadTooLong(_) | Fault::TooManyHeaders(_) => RefusalKind::HeadTooLarge,
+        _ => RefusalKind::BadRequest,
+    };
+    Refusal::new(kind, fault.to_string())
 }
 
 fn bad(public: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
@@ -91,6 +109,19 @@ fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
         if !digits || lengths.any(|other| other != length) {
             return Err(bad("Content-Length must be one decimal number."));
         }
+    }
+    Ok(())
+}
+
+/// An offer to speak h2c is ignored (RFC 9110, 7.8); whoever asks for a WebSocket would wait for one in vain.
+fn check_other_wishes(headers: &HeaderMap) -> Result<(), Refusal> {
+    let names = |value: &http::HeaderValue| value.as_bytes().to_ascii_lowercase().starts_with(b"websocket");
+    if headers.get_all(UPGRADE).iter().any(names) {
+        return Err(bad("WebSocket connections are not passed on; use the HTTP routes of the upstream."));
+    }
+    let mut expectations = headers.get_all(EXPECT).iter();
+    if expectations.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        return Err(bad("Expect can only be 100-continue."));
     }
     Ok(())
 }
