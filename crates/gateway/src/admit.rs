@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use http::Method;
-use keyward_core::policy::{Facts, RequestFacts};
+use keyward_core::policy::{Facts, PolicySet, RequestFacts};
 use keyward_core::{ApprovalId, Decision, MaskRule, Operation, RequestDigest, Verdict};
 use keyward_journal::record::DecisionRecord;
 use keyward_store::Binding;
@@ -90,10 +90,17 @@ impl Permit {
         &self.call
     }
 
-    /// The call's headers and body, taken to be sent; the rest of the permit stays as the record of it.
-    pub(crate) fn take_request(&mut self) -> (http::HeaderMap, CallBody) {
+    /// The call's headers and body, taken to be sent; the rest of the permit stays as the record of it, with the headers
+    /// that rules read.
+    pub(crate) fn take_request(&mut self, policy: &PolicySet) -> (http::HeaderMap, CallBody) {
         let body = std::mem::replace(&mut self.call.body, CallBody::Whole(bytes::Bytes::new()));
-        (std::mem::take(&mut self.call.headers), body)
+        let mut read = http::HeaderMap::new();
+        for name in policy.headers_read().filter_map(|name| name.parse::<http::HeaderName>().ok()) {
+            for value in self.call.headers.get_all(&name) {
+                read.append(name.clone(), value.clone());
+            }
+        }
+        (std::mem::replace(&mut self.call.headers, read), body)
     }
 }
 
@@ -124,12 +131,36 @@ impl Session {
         Ok(Box::new(Permit { call, decision, obligations, approved: Some(approved) }))
     }
 
+    /// Whether a call of a tool that stands in an answer may reach the caller. It passes where no rule speaks of it: the
+    /// answer itself was allowed. Half an answer cannot be held, so a rule that would hold the call blocks it.
+    pub(crate) fn judge_tool_call(
+        &self,
+        operation: &Operation,
+        headers: &http::HeaderMap,
+    ) -> Result<(), Refusal> {
+        let decision = self.decide_on(operation, headers);
+        let why = match (decision.verdict, &decision.rule) {
+            (Verdict::Allow, _) | (Verdict::Block, None) => return Ok(()),
+            (Verdict::Block, Some(_)) => "a tool call in the model's answer was stopped",
+            (Verdict::Approve, _) => {
+                "a tool call in the model's answer needs an approval, which half an answer cannot wait for"
+            }
+        };
+        let mut refusal = blocked(&decision);
+        refusal.public = format!("{} ({why})", refusal.public.trim_end_matches('.')).into();
+        Err(refusal)
+    }
+
     fn decide(&self, call: &Call) -> Arc<Decision> {
+        self.decide_on(&call.operation, &call.headers)
+    }
+
+    fn decide_on(&self, operation: &Operation, headers: &http::HeaderMap) -> Arc<Decision> {
         let facts = Facts {
             principal: &self.verified.principal,
             connection: &self.target.settings.connection,
-            operation: &call.operation,
-            request: RequestFacts { headers: &HeaderView(&call.headers), peer: Some(self.peer.ip()) },
+            operation,
+            request: RequestFacts { headers: &HeaderView(headers), peer: Some(self.peer.ip()) },
             now: clock::now(),
         };
         self.gateway.policy.decide(&facts)

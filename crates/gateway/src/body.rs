@@ -33,6 +33,9 @@ pub enum BodyError {
     /// It could not be recorded, so the rest is withheld.
     #[error("the body could not be recorded: the rest is withheld")]
     Record(#[source] keyward_journal::JournalError),
+    /// A rule blocks a call of a tool in it, so the rest is withheld.
+    #[error("a tool call in it is blocked: {0}")]
+    Blocked(crate::refusal::Refusal),
     /// The gateway stops and the grace time is over.
     #[error("the gateway is shutting down")]
     Draining,

@@ -58,7 +58,7 @@ pub async fn forward(
     mut permit: Box<Permit>,
     lease: Option<Arc<Lease>>,
 ) -> Result<Sent, Refusal> {
-    let (headers, body) = permit.take_request();
+    let (headers, body) = permit.take_request(&session.gateway.policy);
     // Only what is here whole can be sent twice, and only what needs no approval may be.
     let again = match (&body, permit.approved()) {
         (CallBody::Whole(bytes), None) if lease.is_some() => Some((headers.clone(), bytes.clone())),

@@ -3,8 +3,10 @@
 //! Promise: headers, body, trailers and error bodies are masked, the injected credential always, whatever the rules
 //! say. A content encoding or charset that cannot be looked into *fails closed* with 502. Validators and ranges of the
 //! unmasked body do not pass, so that they can't serve as an oracle (catalogue 70, 71).
+//! Tool calls in a model's answer are judged on their way (`calls`).
 //! Exception: a connection without credential whose policy masks nothing passes everything as it is.
 
+mod calls;
 mod decode;
 mod profiles;
 mod reply;
@@ -21,12 +23,13 @@ use keyward_mask::{Profile, mask_bytes, mask_field, mask_whole_field};
 use keyward_secrets::Lease;
 use keyward_wire::coding::Decoder;
 
+use calls::{CallGuard, Form};
 pub use profiles::Profiles;
 use reply::Packed;
 pub use reply::Reply;
 
 use crate::admit::Permit;
-use crate::body::Body;
+use crate::body::{Body, BodyError};
 use crate::forward::Sent;
 use crate::hold::AnswerCopy;
 use crate::inject;
@@ -42,6 +45,8 @@ const DIGESTS: [&str; 4] = ["content-md5", "digest", "content-digest", "repr-dig
 /// Builds the caller's response. Fails only before its first byte left; the outcome is recorded then.
 pub fn respond(sent: Sent) -> Result<Response<Body>, Refusal> {
     let Sent { session, response, permit, lease, mut recorder, note } = sent;
+    let form = Form::of(content_type(response.headers()));
+    let calls = form.and_then(|form| call_guard(form, &session, &permit, response.status()));
     let session = &*session;
     let (mut parts, upstream) = response.into_parts();
     let prepared = match prepare(session, &permit, lease.as_ref(), &mut parts, &mut recorder) {
@@ -55,9 +60,14 @@ pub fn respond(sent: Sent) -> Result<Response<Body>, Refusal> {
     let copy = note.map(|note| AnswerCopy::new(note, parts.status, &parts.headers));
     recorder.head(parts.status, &parts.headers);
     session.mark(&mut parts.headers, permit.decision());
+    if calls.is_some() && prepared.place == Place::Stream {
+        parts.headers.remove(header::CONTENT_LENGTH); // it may end early
+    }
     let reply = Reply {
         state: reply::State::Open { first: bytes::Bytes::new(), unread: bytes::Bytes::new(), upstream },
         decoder: prepared.decoder,
+        calls,
+        ending: (form, session.target.settings.connection.kind, session.request),
         masker: prepared.masker,
         packed: prepared.packed,
         trailer_mask: prepared.header_mask,
@@ -69,6 +79,20 @@ pub fn respond(sent: Sent) -> Result<Response<Body>, Refusal> {
         silence: reply::Silence::new(session.target.settings.idle_timeout),
     };
     finish(session, parts, reply, permit.method())
+}
+
+/// Judges the calls of tools in an answer of a model, where it may hold some.
+fn call_guard(form: Form, session: &Arc<Session>, permit: &Permit, status: StatusCode) -> Option<CallGuard> {
+    let kind = session.target.settings.connection.kind;
+    let operation = Arc::clone(permit.operation());
+    if kind == ConnectionKind::Http || !calls::may_call(operation.class) || !status.is_success() {
+        return None;
+    }
+    let (session, headers) = (Arc::clone(session), permit.call().headers.clone());
+    let judge = move |tool: &str, arguments: &str| {
+        session.judge_tool_call(&calls::called(&operation, tool, arguments), &headers)
+    };
+    Some(CallGuard::new(form, Box::new(judge)))
 }
 
 /// What the body of an answer needs on its way.
@@ -157,8 +181,10 @@ fn finish(
         Ok(None) if reply.is_done() => Body::Empty,
         Ok(None) => Body::Reply(Box::new(reply)),
         Err(error) => {
-            let mut refusal =
-                invalid("The upstream's answer broke off or could not be masked.").because(error);
+            let mut refusal = match error {
+                BodyError::Blocked(refusal) => refusal,
+                error => invalid("The upstream's answer broke off or could not be masked.").because(error),
+            };
             refusal.session = Some(session.id); // its outcome is recorded
             return Err(refusal);
         }

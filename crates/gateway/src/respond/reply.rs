@@ -1,6 +1,6 @@
 //! The body of an upstream's answer on its way to the caller: decoded, masked, recorded, piece by piece.
 //!
-//! Promise: a byte leaves only after the masker decided on it and the recorder took it. When decoding, masking or
+//! Promise: a byte leaves only after the calls of tools in it were judged, the masker decided on it and the recorder took it. When decoding, masking or
 //! recording fails the body ends with an error, never with the rest in clear: *fails closed*. When the caller goes
 //! away, this is dropped, which ends the upstream's body too.
 
@@ -13,18 +13,20 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
-use keyward_core::Place;
+use keyward_core::{ConnectionKind, Place, RequestId};
 use keyward_journal::record::End;
 use keyward_mask::Profile;
 use keyward_mask::walk::BodyMasker;
 use keyward_wire::coding::{Coding, CodingError, Decoder};
 use tokio::time::Sleep;
 
+use super::calls::{CallGuard, Form};
 use super::decode::PIECE_BYTES;
 use crate::body::BodyError;
 use crate::hold::AnswerCopy;
 use crate::inject;
 use crate::record::Recorder;
+use crate::refusal::Refusal;
 use crate::snapshot::InFlight;
 
 /// How much of a body may be taken at once when it is there already.
@@ -34,6 +36,10 @@ const WHOLE_BYTES_MAX: usize = 64 * 1024;
 pub struct Reply {
     pub(super) state: State,
     pub(super) decoder: Option<Decoder>,
+    /// Judges the calls of tools in it.
+    pub(super) calls: Option<CallGuard>,
+    /// How a stream ends that was stopped: as events or lines, in which dialect, in which exchange.
+    pub(super) ending: (Option<Form>, ConnectionKind, RequestId),
     pub(super) masker: Option<BodyMasker>,
     /// Whether it may begin like compressed data.
     pub(super) packed: Packed,
@@ -190,7 +196,7 @@ impl Reply {
 
     /// Decodes and masks a piece: what may leave now.
     fn mask(&mut self, data: &Bytes) -> Result<Bytes, BodyError> {
-        if self.decoder.is_none() && self.masker.is_none() {
+        if self.decoder.is_none() && self.masker.is_none() && self.calls.is_none() {
             return Ok(data.clone());
         }
         if self.packed.sees(data) {
@@ -198,8 +204,8 @@ impl Reply {
             return Err(self.fail(End::MaskFailed, error));
         }
         let mut out = Vec::with_capacity(data.len() + 64);
-        let masker = &mut self.masker;
-        let mut sink = |plain: &[u8]| mask_into(masker, plain, &mut out);
+        let (calls, masker) = (&mut self.calls, &mut self.masker);
+        let mut sink = |plain: &[u8]| judge_and_mask(calls, masker, plain, &mut out);
         let result = match &mut self.decoder {
             Some(decoder) => decoder.push(data, &mut sink),
             None => sink(data),
@@ -211,10 +217,17 @@ impl Reply {
     /// What is left at the end of the upstream's body.
     fn finish(&mut self) -> Result<Bytes, BodyError> {
         let mut out = Vec::new();
-        let masker = &mut self.masker;
+        let (calls, masker) = (&mut self.calls, &mut self.masker);
         let mut result = Ok(());
         if let Some(decoder) = &mut self.decoder {
-            result = decoder.finish(&mut |plain| mask_into(masker, plain, &mut out));
+            result = decoder.finish(&mut |plain| judge_and_mask(calls, masker, plain, &mut out));
+        }
+        if let (Ok(()), Some(guard)) = (&result, calls) {
+            let mut rest = Vec::new();
+            result = guard
+                .finish(&mut rest)
+                .map_err(BodyError::Blocked)
+                .and_then(|()| mask_into(masker, &rest, &mut out));
         }
         if let (Ok(()), Some(masker)) = (&result, masker) {
             result = masker.finish(&mut out).map_err(mask_failed);
@@ -232,7 +245,10 @@ impl Reply {
                 self.recorder.findings(self.place, &findings);
             }
         }
-        result.map_err(|error| self.fail(End::MaskFailed, error))
+        result.map_err(|error| {
+            let end = if matches!(error, BodyError::Blocked(_)) { End::Refused } else { End::MaskFailed };
+            self.fail(end, error)
+        })
     }
 
     /// Hands a masked piece to the recorder.
@@ -252,6 +268,16 @@ impl Reply {
         Ok(())
     }
 
+    /// What a stream ends with when a call in it is blocked; none where nothing can be said any more.
+    fn last_event(&self, refusal: &Refusal) -> Option<Bytes> {
+        let (form, dialect, request) = self.ending;
+        match form? {
+            Form::Events => Some(refusal.event(dialect, request).into()),
+            Form::Lines => Some((refusal.body(Some(dialect), request).1 + "\n").into()),
+            Form::Whole => None,
+        }
+    }
+
     fn broke_off(&mut self, error: hyper::Error) -> BodyError {
         self.fail(End::UpstreamReset, BodyError::Broken(error))
     }
@@ -259,7 +285,7 @@ impl Reply {
     /// Ends the exchange with an error; what the masker still holds is dropped, not sent.
     fn fail(&mut self, end: End, error: BodyError) -> BodyError {
         self.state = State::Done;
-        self.masker = None;
+        (self.masker, self.calls) = (None, None);
         if let Err(unrecorded) = self.recorder.end(end, Some(error.to_string())) {
             tracing::error!(error = &unrecorded as &dyn std::error::Error, "outcome not recorded");
         }
@@ -324,7 +350,7 @@ impl Reply {
             let masked = self.mask(&data)?;
             if !masked.is_empty() {
                 self.note(&masked)?;
-                if at_end && self.masker.is_none() {
+                if at_end && self.masker.is_none() && self.calls.is_none() {
                     // Its length was announced: hyper lets go of it with its last byte, and never asks for its end.
                     self.state = State::Done;
                     self.completed()?;
@@ -336,9 +362,9 @@ impl Reply {
 
     /// Sends the masker's rest, then the trailers, and records the end with whichever is the last.
     fn poll_ended(&mut self) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let rest =
-            if self.masker.is_some() || self.decoder.is_some() { self.finish()? } else { Bytes::new() };
-        (self.masker, self.decoder) = (None, None);
+        let looked_at = self.masker.is_some() || self.decoder.is_some() || self.calls.is_some();
+        let rest = if looked_at { self.finish()? } else { Bytes::new() };
+        (self.masker, self.decoder, self.calls) = (None, None, None);
         if !rest.is_empty() {
             self.note(&rest)?;
             return Poll::Ready(Some(Ok(Frame::data(rest))));
@@ -364,12 +390,34 @@ impl http_body::Body for Reply {
             let error = self.fail(End::Stopped, BodyError::Draining);
             return Poll::Ready(Some(Err(error)));
         }
-        match self.state {
+        let polled = match self.state {
             State::Open { .. } => self.poll_open(cx),
             State::Ended { .. } => self.poll_ended(),
             State::Done => Poll::Ready(None),
+        };
+        match polled {
+            // A stream ends with the refusal, as an event; anything else breaks off.
+            Poll::Ready(Some(Err(BodyError::Blocked(refusal))))
+                if let Some(event) = self.last_event(&refusal) =>
+            {
+                Poll::Ready(Some(Ok(Frame::data(event))))
+            }
+            polled => polled,
         }
     }
+}
+
+/// Judges the calls of tools in decoded bytes, and masks what may pass.
+fn judge_and_mask(
+    calls: &mut Option<CallGuard>,
+    masker: &mut Option<BodyMasker>,
+    plain: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), BodyError> {
+    let Some(calls) = calls else { return mask_into(masker, plain, out) };
+    let mut passes = Vec::with_capacity(plain.len());
+    calls.push(plain, &mut passes).map_err(BodyError::Blocked)?;
+    mask_into(masker, &passes, out)
 }
 
 /// Masks decoded bytes; passes them where there is nothing to mask with.

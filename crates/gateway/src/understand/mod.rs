@@ -144,3 +144,18 @@ fn find(kind: ConnectionKind, method: &str, path: &Path<'_>, query: &str, header
         ConnectionKind::Http => generic::find(method, query, Encoding::of(headers)),
     }
 }
+
+/// What one call of a tool does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Called {
+    /// The intent.
+    pub class: OperationClass,
+    /// Whether its arguments reach for a file that commonly holds secrets.
+    pub touches_secret_file: bool,
+}
+
+/// What a call of a tool does, by the tool's name and its arguments: JSON, or free text.
+pub fn tool_call(tool: &str, arguments: &str) -> Called {
+    let judged = Judged::of_form(&[(tool.to_owned(), arguments.to_owned())]);
+    Called { class: OperationClass::ToolCall, touches_secret_file: judged.touches_secret_file }
+}
