@@ -6,6 +6,8 @@ mod calling;
 #[cfg(test)]
 mod encodings;
 #[cfg(test)]
+mod evading;
+#[cfg(test)]
 mod evasion;
 #[cfg(test)]
 mod formats;
