@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use http::Method;
-use keyward_core::policy::{Facts, PolicySet, RequestFacts};
+use keyward_core::policy::{Facts, PolicySet, RequestFacts, RequestFindings};
 use keyward_core::{ApprovalId, Decision, MaskRule, Operation, RequestDigest, Verdict};
 use keyward_journal::record::DecisionRecord;
 use keyward_store::Binding;
@@ -107,7 +107,13 @@ impl Permit {
 impl Session {
     /// Asks policy, and a human where policy says so.
     pub async fn admit(&self, call: Call) -> Result<Admission, Refusal> {
-        let decision = self.decide(&call);
+        let (call, findings) = self.look_into(call).await?;
+        let decision = self.decide(&call, findings.as_ref());
+        let call = if decision.verdict == Verdict::Block {
+            call
+        } else {
+            self.mask_request(call, &decision).await?
+        };
         let record = DecisionRecord::new(&decision, Arc::clone(self.gateway.policy.version()));
         match decision.verdict {
             Verdict::Allow => Ok(Admission::Granted(Box::new(Permit {
@@ -138,7 +144,7 @@ impl Session {
         operation: &Operation,
         headers: &http::HeaderMap,
     ) -> Result<(), Refusal> {
-        let decision = self.decide_on(operation, headers);
+        let decision = self.decide_on(operation, headers, Some(&RequestFindings::default()));
         let why = match (decision.verdict, &decision.rule) {
             (Verdict::Allow, _) | (Verdict::Block, None) => return Ok(()),
             (Verdict::Block, Some(_)) => "a tool call in the model's answer was stopped",
@@ -151,16 +157,21 @@ impl Session {
         Err(refusal)
     }
 
-    fn decide(&self, call: &Call) -> Arc<Decision> {
-        self.decide_on(&call.operation, &call.headers)
+    fn decide(&self, call: &Call, findings: Option<&RequestFindings>) -> Arc<Decision> {
+        self.decide_on(&call.operation, &call.headers, findings)
     }
 
-    fn decide_on(&self, operation: &Operation, headers: &http::HeaderMap) -> Arc<Decision> {
+    fn decide_on(
+        &self,
+        operation: &Operation,
+        headers: &http::HeaderMap,
+        findings: Option<&RequestFindings>,
+    ) -> Arc<Decision> {
         let facts = Facts {
             principal: &self.verified.principal,
             connection: &self.target.settings.connection,
             operation,
-            request: RequestFacts { headers: &HeaderView(headers), peer: Some(self.peer.ip()) },
+            request: RequestFacts { headers: &HeaderView(headers), peer: Some(self.peer.ip()), findings },
             now: clock::now(),
         };
         self.gateway.policy.decide(&facts)

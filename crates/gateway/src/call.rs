@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderMap, Method};
-use keyward_core::{Operation, Resource};
+use keyward_core::{Finding, Operation, Resource};
 use keyward_mask::mask_bytes;
 
 use crate::body::{BodyError, read_to_end};
@@ -28,6 +28,8 @@ pub struct Call {
     pub shown: Arc<Operation>,
     /// Its body.
     pub body: CallBody,
+    /// What was masked in its body.
+    pub masked: Vec<Finding>,
 }
 
 /// The body of a call.
@@ -67,11 +69,11 @@ impl Session {
         operation.body_bytes = bytes.map(|b| b.len() as u64).or(declared);
         let operation = Arc::new(operation);
         let shown = self.shown(&operation).await?;
-        Ok(Call { method: parts.method, headers: parts.headers, operation, shown, body })
+        Ok(Call { method: parts.method, headers: parts.headers, operation, shown, body, masked: Vec::new() })
     }
 
     /// The operation as it may be recorded and shown: a path or a query may hold a credential (a webhook's token).
-    async fn shown(&self, operation: &Arc<Operation>) -> Result<Arc<Operation>, Refusal> {
+    pub(crate) async fn shown(&self, operation: &Arc<Operation>) -> Result<Arc<Operation>, Refusal> {
         // The connection's own credential is known from its first lease on. Whether it can be had is asked again later.
         let lease = self.lease().await.ok().flatten();
         let Some(mask) = self.request_mask(lease.as_ref())? else { return Ok(Arc::clone(operation)) };
@@ -118,7 +120,7 @@ fn too_large(limit: u64) -> Refusal {
     )
 }
 
-fn not_understood(error: UnderstandError) -> Refusal {
+pub(crate) fn not_understood(error: UnderstandError) -> Refusal {
     let kind = match error.status().as_u16() {
         413 => RefusalKind::BodyTooLarge,
         415 => RefusalKind::UnsupportedBody,

@@ -15,6 +15,7 @@ pub mod identify;
 pub mod inject;
 pub mod record;
 pub mod refusal;
+pub mod requests;
 pub mod respond;
 pub mod route;
 pub mod session;

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::eval::{entry, flag, number_field, text_field};
+use super::eval::{entry, flag, found, number_field, text_field};
 use super::expr::Read;
 use super::schema::TextsField;
 use super::{Facts, HeaderText};
@@ -109,6 +109,17 @@ fn write_key(reads: &[Read], facts: &Facts<'_>, key: &mut Vec<u8>) {
             Read::Texts(TextsField::Tools) => {
                 write_count(facts.operation.resource.tools.len(), key);
                 facts.operation.resource.tools.iter().for_each(|tool| write_text(tool, key));
+            }
+            Read::Texts(field @ (TextsField::FindingDetectors | TextsField::FindingGroups)) => {
+                match found(*field, facts) {
+                    Some(names) => {
+                        write_count(names.len(), key);
+                        for name in names {
+                            write_text(name, key);
+                        }
+                    }
+                    None => write_mark(2, key),
+                }
             }
             Read::Texts(TextsField::ActingFor) => {
                 write_count(facts.principal.acting_for.len(), key);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_saphyr::Location;
 
 use super::yaml::{At, Map, Report, nearest};
-use super::{Facts, HeaderText, Headers, PolicySet, RequestFacts, TestResult};
+use super::{Facts, HeaderText, Headers, PolicySet, RequestFacts, RequestFindings, TestResult};
 use crate::principal::PrincipalRef;
 use crate::{
     Connection, ConnectionKind, Operation, OperationClass, Principal, PrincipalKind, Resource, Timestamp,
@@ -24,6 +24,7 @@ pub(super) struct Case {
     operation: Operation,
     headers: Table,
     peer: Option<IpAddr>,
+    findings: RequestFindings,
     now: Timestamp,
     verdict: Verdict,
     /// Rules that must be among those that matched, and where the test names them.
@@ -57,7 +58,7 @@ impl Case {
             principal: &self.principal,
             connection: &self.connection,
             operation: &self.operation,
-            request: RequestFacts { headers: &self.headers, peer: self.peer },
+            request: RequestFacts { headers: &self.headers, peer: self.peer, findings: Some(&self.findings) },
             now: self.now,
         };
         let decision = policy.decide(&facts);
@@ -88,7 +89,7 @@ pub(super) fn read(report: &mut Report<'_>, node: &At) -> Option<Case> {
     let map = report.map(node, "a test", &["name", "given", "expect"])?;
     let name = map.need(report, "name", "a test").and_then(|name| report.text(name, "name"));
     let given = map.need(report, "given", "a test").and_then(|given| {
-        report.map(given, "given", &["principal", "connection", "operation", "request", "time"])
+        report.map(given, "given", &["principal", "connection", "operation", "request", "finding", "time"])
     });
     let expect = map
         .need(report, "expect", "a test")
@@ -107,6 +108,7 @@ pub(super) fn read(report: &mut Report<'_>, node: &At) -> Option<Case> {
     let connection = read_connection(report, given);
     let operation = read_operation(report, given);
     let (headers, peer) = read_request(report, given);
+    let findings = read_findings(report, given);
     let now = match given.get("time") {
         Some(time) => report.text(time, "time").and_then(|text| {
             let parsed = text.parse::<jiff::Timestamp>().ok();
@@ -127,6 +129,7 @@ pub(super) fn read(report: &mut Report<'_>, node: &At) -> Option<Case> {
         operation: operation?,
         headers,
         peer,
+        findings,
         now: now?,
         verdict: verdict?,
         rules,
@@ -245,6 +248,25 @@ fn read_operation(report: &mut Report<'_>, given: Map<'_>) -> Option<Operation> 
         body_bytes,
         touches_secret_file: touches_secret_file?,
     })
+}
+
+/// What was found; nothing when nothing is given. Each detector that is named counts once, unless `count` says more.
+fn read_findings(report: &mut Report<'_>, given: Map<'_>) -> RequestFindings {
+    let map = below(report, given, "finding", &["detectors", "groups", "count"]);
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names.dedup();
+        names.into_iter().map(Arc::from).collect::<Vec<Arc<str>>>()
+    };
+    let detectors = sorted(texts_or_none(report, map, "detectors"));
+    let groups = sorted(texts_or_none(report, map, "groups"));
+    let count = match map.and_then(|map| map.get("count")) {
+        Some(node) => {
+            report.number(node, "count", 0..=i64::MAX).and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
+        }
+        None => detectors.len() as u64,
+    };
+    RequestFindings { detectors, groups, count }
 }
 
 fn read_request(report: &mut Report<'_>, given: Map<'_>) -> (Table, Option<IpAddr>) {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use super::expr::{Arithmetic, Compare, Number, Quantifier, Test, Text, Texts};
 use super::schema::{FlagField, NumberField, Table, TextField, TextsField, WEEKDAYS};
@@ -102,6 +103,9 @@ fn each(
         Texts::Field(TextsField::Tools) => {
             fold(facts.operation.resource.tools.iter().map(|tool| body(tool)), decisive)
         }
+        Texts::Field(field @ (TextsField::FindingDetectors | TextsField::FindingGroups)) => {
+            fold(found(*field, facts).ok_or(Unreadable)?.iter().map(|name| body(name)), decisive)
+        }
         Texts::Field(TextsField::ActingFor) => {
             fold(facts.principal.acting_for.iter().map(|actor| body(&actor.to_string())), decisive)
         }
@@ -149,6 +153,9 @@ fn number(of: &Number, facts: &Facts<'_>, scope: Option<&Scope<'_>>) -> Outcome<
             TextsField::Groups => facts.principal.groups.len(),
             TextsField::ActingFor => facts.principal.acting_for.len(),
             TextsField::Tools => facts.operation.resource.tools.len(),
+            TextsField::FindingDetectors | TextsField::FindingGroups => {
+                found(*field, facts).ok_or(Unreadable)?.len()
+            }
         }),
         Number::Arithmetic(how, parts) => {
             let (a, b) = (number(&parts.0, facts, scope)?, number(&parts.1, facts, scope)?);
@@ -166,6 +173,12 @@ fn number(of: &Number, facts: &Facts<'_>, scope: Option<&Scope<'_>>) -> Outcome<
 
 fn count(of: usize) -> Outcome<i64> {
     i64::try_from(of).map_err(|_| Unreadable)
+}
+
+/// The detectors that found something in the request, or their groups; none where it was not looked at.
+pub(super) fn found<'v>(field: TextsField, facts: &Facts<'v>) -> Option<&'v [Arc<str>]> {
+    let findings = facts.request.findings?;
+    Some(if field == TextsField::FindingGroups { &findings.groups } else { &findings.detectors })
 }
 
 pub(super) fn flag(field: FlagField, facts: &Facts<'_>) -> bool {
@@ -212,9 +225,13 @@ pub(super) fn number_field(field: NumberField, facts: &Facts<'_>) -> Outcome<i64
         let length = facts.operation.body_bytes.ok_or(Unreadable)?;
         return i64::try_from(length).map_err(|_| Unreadable);
     }
+    if field == NumberField::FindingCount {
+        let count = facts.request.findings.ok_or(Unreadable)?.count;
+        return i64::try_from(count).map_err(|_| Unreadable);
+    }
     let at = clock(facts).ok_or(Unreadable)?;
     Ok(i64::from(match field {
-        NumberField::BodyBytes => return Err(Unreadable),
+        NumberField::BodyBytes | NumberField::FindingCount => return Err(Unreadable),
         NumberField::Hour => i16::from(at.hour()),
         NumberField::Minute => i16::from(at.minute()),
         NumberField::Day => i16::from(at.day()),

@@ -34,7 +34,7 @@ use self::cache::Cache;
 use self::cases::Case;
 use self::document::Effect;
 use self::expr::{Read, Test};
-use self::schema::Table;
+use self::schema::{NumberField, Table, TextsField};
 use crate::{Connection, Decision, Operation, Principal, Timestamp};
 
 pub use self::cache::{DECISIONS_MAX, KEY_BYTES_MAX};
@@ -116,6 +116,20 @@ pub struct RequestFacts<'a> {
     pub headers: &'a dyn Headers,
     /// The socket's peer.
     pub peer: Option<IpAddr>,
+    /// What detectors found in it; none where it was not, or could not be, looked at: a condition that reads it fails,
+    /// and fails closed.
+    pub findings: Option<&'a RequestFindings>,
+}
+
+/// What detectors found in a request: in its body, target and headers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestFindings {
+    /// The detectors that found something, each once, sorted: their ids, or `known:NAME` for a known value.
+    pub detectors: Vec<Arc<str>>,
+    /// Their groups, each once, sorted; `known` for known values.
+    pub groups: Vec<Arc<str>>,
+    /// How much was found.
+    pub count: u64,
 }
 
 /// Everything a verdict depends on.
@@ -205,6 +219,17 @@ impl PolicySet {
         self.reads.iter().filter_map(|read| match read {
             Read::Entry(Table::Headers, name) => Some(&**name),
             _ => None,
+        })
+    }
+
+    /// Whether a rule reads what detectors found in the request.
+    pub fn reads_findings(&self) -> bool {
+        self.reads.iter().any(|read| {
+            matches!(
+                read,
+                Read::Texts(TextsField::FindingDetectors | TextsField::FindingGroups)
+                    | Read::Number(NumberField::FindingCount)
+            )
         })
     }
 

@@ -76,19 +76,17 @@ pub(super) fn read(
 
 fn read_places(report: &mut Report<'_>, node: &At) -> Vec<Place> {
     let words = [
-        ("response", Some(Place::Response)),
-        ("stream", Some(Place::Stream)),
-        ("headers", Some(Place::Headers)),
-        ("errors", Some(Place::Errors)),
-        ("request", None),
+        ("response", Place::Response),
+        ("stream", Place::Stream),
+        ("headers", Place::Headers),
+        ("errors", Place::Errors),
+        ("request", Place::Request),
     ];
     let mut places = Vec::new();
     let items = report.list(node, "where");
     for item in items {
-        match report.word(item, "where", &words) {
-            Some(Some(place)) if !places.contains(&place) => places.push(place),
-            Some(None) => report.at(item.referenced, "requests cannot be masked yet", None),
-            _ => {}
+        if let Some(place) = report.word(item, "where", &words).filter(|place| !places.contains(place)) {
+            places.push(place);
         }
     }
     // A word that is no place is told already.

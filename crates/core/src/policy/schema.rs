@@ -42,6 +42,7 @@ pub(super) enum TextField {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum NumberField {
     BodyBytes,
+    FindingCount,
     Hour,
     Minute,
     Day,
@@ -62,6 +63,8 @@ pub(super) enum TextsField {
     Groups,
     ActingFor,
     Tools,
+    FindingDetectors,
+    FindingGroups,
 }
 
 /// A table of texts.
@@ -115,7 +118,10 @@ pub(super) const FIELDS: &[(&str, Kind)] = &[
     ("time.year", Kind::Number(NumberField::Year)),
     ("time.weekday", Kind::Text(TextField::Weekday)),
     ("time.date", Kind::Text(TextField::Date)),
-    ("finding", Kind::Refused(NOT_YET)),
+    ("finding", Kind::Group),
+    ("finding.detectors", Kind::Texts(TextsField::FindingDetectors)),
+    ("finding.groups", Kind::Texts(TextsField::FindingGroups)),
+    ("finding.count", Kind::Number(NumberField::FindingCount)),
     ("risk", Kind::Refused(NOT_YET)),
 ];
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
-use keyward_core::{RequestDigest, RequestId};
+use keyward_core::{Place, RequestDigest, RequestId};
 use keyward_journal::record::{BodyNote, End, Frame, Intent, SecretUse};
 use keyward_mask::Profile;
 use keyward_mask::walk::{BodyFormat, BodyMasker, Dialect};
@@ -97,6 +97,11 @@ async fn send(
 
     let journal = session.gateway.shared.journal.clone();
     let (mut recorder, receipt) = Recorder::begin(journal.clone(), intent, session.in_flight.clone())?;
+    let masked = &permit.call().masked;
+    if !masked.is_empty() {
+        session.gateway.shared.metrics.found(masked);
+        recorder.findings(Place::Request, masked);
+    }
     let sent = async {
         if permit.approved().is_some() {
             journal.sync(&receipt).await?;

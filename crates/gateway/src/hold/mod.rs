@@ -130,7 +130,7 @@ impl Session {
         Ok(Admission::Answered(response))
     }
 
-    async fn with_whole_body(&self, mut call: Call) -> Result<Call, Refusal> {
+    pub(crate) async fn with_whole_body(&self, mut call: Call) -> Result<Call, Refusal> {
         if let CallBody::Passing(incoming) = call.body {
             call.body = CallBody::Whole(self.whole(incoming).await?);
         }

@@ -98,6 +98,33 @@ impl Profiles {
         self.compile(key, lease).map(Some)
     }
 
+    /// A mask with every detector, and the values leased lately: what can be found in a request.
+    pub fn everything(&self) -> Result<Arc<Profile>, Refusal> {
+        let mut key = Key::default();
+        for group in self.groups() {
+            key.detect.push((group, Style::Redact));
+        }
+        let known = {
+            let compiled = self.compiled.read().unwrap_or_else(PoisonError::into_inner);
+            compiled.by_key.get(&key).map(Arc::clone)
+        };
+        known.map_or_else(|| self.compile(key, None), Ok)
+    }
+
+    /// The groups of detectors, sorted.
+    fn groups(&self) -> Vec<Arc<str>> {
+        let mut groups: Vec<Arc<str>> = self.detectors.iter().map(|it| Arc::from(it.group())).collect();
+        groups.sort();
+        groups.dedup();
+        groups
+    }
+
+    /// The group of a detector; `known` for a known value.
+    pub fn group_of(&self, detector: &str) -> Arc<str> {
+        let found = self.detectors.iter().find(|it| it.id() == detector);
+        found.map_or_else(|| Arc::from("known"), |it| Arc::from(it.group()))
+    }
+
     fn compile(&self, key: Key, lease: Option<&Arc<Lease>>) -> Result<Arc<Profile>, Refusal> {
         let mut compiled = self.compiled.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(lease) = lease

@@ -1,3 +1,4 @@
+mod findings;
 mod laws;
 mod masks;
 
@@ -39,6 +40,7 @@ struct World {
     connection: Connection,
     operation: Operation,
     headers: BTreeMap<String, String>,
+    findings: Option<RequestFindings>,
     broken: Option<String>,
     now: Timestamp,
 }
@@ -93,6 +95,11 @@ impl World {
             },
             headers: BTreeMap::from([("x-team".to_owned(), "blue".to_owned())]),
             broken: None,
+            findings: Some(RequestFindings {
+                detectors: vec!["email".into(), "github_token".into()],
+                groups: vec!["credentials".into(), "pii".into()],
+                count: 3,
+            }),
             // Saturday 2026-01-31, 22:05 UTC
             now: Timestamp::from_micros(1_769_897_100_000_000),
         }
@@ -104,7 +111,7 @@ impl World {
             principal: &self.principal,
             connection: &self.connection,
             operation: &self.operation,
-            request: RequestFacts { headers: self, peer },
+            request: RequestFacts { headers: self, peer, findings: self.findings.as_ref() },
             now: self.now,
         }
     }
@@ -190,7 +197,7 @@ fn mistakes_name_the_nearest_right_word() {
         ("principal.groups.exists(operation, true)", "already means something else"),
         ("principal.groups.map(g, g).size() == 1", "`map` cannot be used like this"),
         ("principal.name == 'Alice'", "is for people to read"),
-        ("finding.detector == 'x'", "not available yet"),
+        ("finding.detector == 'x'", "did you mean `detectors`"),
         ("request.headers['authorization'] == 'x'", "carries a credential"),
         ("request.headers[operation.path] == 'x'", "a text written out"),
         ("operation.method == 'post'", "write \"POST\""),
@@ -253,10 +260,6 @@ fn what_would_do_nothing_does_not_load() {
         ("  - {id: a, effect: approve, when: 'true'}\n", "needs `approval`"),
         ("  - {id: a, effect: mask, when: 'true'}\n", "needs `mask`"),
         ("  - {id: a, effect: mask, when: 'true', mask: {detect: [], where: [stream]}}\n", "masks nothing"),
-        (
-            "  - {id: a, effect: mask, when: 'true', mask: {detect: [pii], where: [request]}}\n",
-            "cannot be masked yet",
-        ),
         ("  - {id: a, effect: allow, when: 'true', mask: {detect: [pii]}}\n", "does nothing"),
         ("  - {id: a, effect: permit, when: 'true'}\n", "`effect` cannot be `permit`"),
         ("  - {id: a, effect: allow}\n", "needs `when`"),
