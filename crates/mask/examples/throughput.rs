@@ -4,7 +4,8 @@
 //! Prints one table per question: megabytes per second of one core over kinds of text and sets of features, the cost of
 //! a small body and of a small delta, whether cost and memory grow with the size of a text, and what compiling costs.
 //! Times are CPU times of the thread where the system tells them, so that a busy machine changes them little. Files
-//! that are named are read as plain text and measured beside the texts that are made here. Features are `1,000 known`,
+//! that are named are read as plain text, those called `….json` as JSON bodies too, and measured beside the texts that are
+//! made here. Features are `1,000 known`,
 //! `detectors` and `both`; questions are `compiling`,
 //! `plain`, `json`, `events`, `small` and `growing`.
 #![allow(clippy::print_stdout, reason = "a program for a terminal")]
@@ -282,7 +283,7 @@ fn main() -> Result<(), Error> {
     }
     for kind in ["json", "events"] {
         if asked(kind) {
-            bodies(&features, &text, kind);
+            bodies(&features, &text, kind, &files)?;
         }
     }
     if asked("small") {
@@ -331,13 +332,13 @@ fn plain(features: &[Features], files: &[String]) -> Result<(), Error> {
     Ok(())
 }
 
-fn bodies(features: &[Features], text: &str, kind: &str) {
+fn bodies(features: &[Features], text: &str, kind: &str, files: &[String]) -> Result<(), Error> {
     let pieces = deltas(text, 4);
     let answers: Vec<String> = (0..TEXT_BYTES / 4 / 2000)
         .map(|n| answer(text.get(n * 1000..n * 1000 + 1500).unwrap_or("x"), n))
         .collect();
     let list = format!("[{}]", answers.join(",\n"));
-    let bodies = [
+    let mut bodies = vec![
         ("JSON, API answers of 2 KB", BodyFormat::Json, list, 0),
         (
             "SSE, chat completions, 4 byte deltas",
@@ -352,6 +353,10 @@ fn bodies(features: &[Features], text: &str, kind: &str) {
             pieces.len(),
         ),
     ];
+    for file in files.iter().filter(|file| file.ends_with(".json")) {
+        let name = file.rsplit('/').next().unwrap_or_default();
+        bodies.push((name, BodyFormat::Json, std::fs::read_to_string(file)?, 0));
+    }
     let mut count = 0;
     row("\nbodies, MB/s", features.iter().map(|f| f.name.to_owned()));
     for (name, format, body, deltas) in
@@ -368,6 +373,7 @@ fn bodies(features: &[Features], text: &str, kind: &str) {
         }
     }
     println!("({count} findings)");
+    Ok(())
 }
 
 fn small(features: &[Features], text: &str) {

@@ -2,6 +2,8 @@
 //!
 //! Written without an early exit and without branches, so that the compiler makes vectors of it.
 
+use crate::known::may_begin_unit;
+
 /// Bytes in a block.
 pub(crate) const BLOCK_BYTES: usize = 64;
 
@@ -25,6 +27,12 @@ impl Block {
         Some(Self { bytes, len: rest.len() })
     }
 
+    /// Whether any byte is of the class; cheaper than [`Self::bits`]. Zero must not be in the class.
+    #[inline]
+    pub(crate) fn any(&self, is: impl Fn(u8) -> bool) -> bool {
+        self.bytes.iter().fold(0, |any, byte| any | u8::from(is(*byte))) != 0
+    }
+
     /// A bit for each byte of the class, the first byte lowest. Zero must not be in the class.
     #[inline]
     pub(crate) fn bits(&self, is: impl Fn(u8) -> bool) -> u64 {
@@ -41,6 +49,66 @@ impl Block {
         bits
     }
 }
+
+/// What a text has, as told by each of its bytes: for short texts, which are asked many questions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Traits(u8);
+
+impl Traits {
+    const DIGIT: u8 = 1;
+    const AT: u8 = 2;
+    const UPPER: u8 = 4;
+    const UNIT: u8 = 8;
+
+    const fn of_byte(byte: u8) -> u8 {
+        match byte {
+            b'0'..=b'9' => Self::DIGIT,
+            b'@' => Self::AT,
+            b'A'..=b'Z' => Self::UPPER,
+            _ if may_begin_unit(byte) => Self::UNIT,
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn of(text: &[u8]) -> Self {
+        Self(
+            text.iter()
+                .fold(0, |any, byte| any | TRAITS.get(usize::from(*byte)).copied().unwrap_or_default()),
+        )
+    }
+
+    /// A value that begins where a word does may be there.
+    pub(crate) const fn has_key(self) -> bool {
+        self.0 & (Self::DIGIT | Self::AT) != 0
+    }
+
+    /// A character may be spelled otherwise than by itself.
+    pub(crate) const fn has_unit(self) -> bool {
+        self.0 & Self::UNIT != 0
+    }
+
+    /// There is what all but long runs need to be values.
+    pub(crate) const fn has_telling(self) -> bool {
+        self.0 & (Self::DIGIT | Self::UPPER) != 0
+    }
+}
+
+static TRAITS: [u8; 256] = {
+    let mut traits = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::indexing_slicing,
+            reason = "evaluated by the compiler"
+        )]
+        {
+            traits[byte] = Traits::of_byte(byte as u8);
+        }
+        byte += 1;
+    }
+    traits
+};
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,12 @@
 //! The literals that candidates begin with, found in one pass however many there are.
 //!
-//! Each literal is known by an anchor: three of its bytes, chosen to be rare in ordinary text, and the byte behind them.
-//! Whether an anchor may stand at a position is one look into a table that stays in the first cache level: the three
-//! bytes choose an entry, the fourth one of its sixteen bits. So clean text costs the same for ten literals and for a
-//! thousand, in long texts and in pieces of a few bytes.
+//! Each literal is known by two anchors, one byte apart, so that only every second place is looked at. An anchor is three
+//! bytes, the first without its case, and the byte behind them, chosen to be rare in ordinary text. Whether one may stand at a place
+//! is one look into a table that stays in the first cache level: the first three bytes choose an entry, the fourth one
+//! of its sixteen bits. So clean text costs the same for ten literals and for a thousand, in long texts and in pieces
+//! of a few bytes.
+
+use std::ops::ControlFlow;
 
 use crate::detector::likeliness;
 
@@ -11,15 +14,20 @@ use crate::detector::likeliness;
 pub(crate) const LITERAL_BYTES_MAX: usize = 40;
 /// The bytes of an anchor that choose an entry. Shorter literals are not supported.
 pub(crate) const ANCHOR_BYTES: usize = 3;
+/// What of an anchor's bytes counts. Of the first one it is what tells letters apart, so that an anchor of a literal of
+/// three bytes can begin one byte before it, whatever stands there.
+const COUNTS: u32 = 0x00ff_ff1f;
 /// What makes one of both cases, four times; it confuses other bytes, which costs a comparison now and then.
 const FOLD: u32 = 0x2020_2020;
-/// Positions that are looked at together.
-const STEP: usize = 16;
+/// Every second place is looked at.
+const STRIDE: usize = 2;
+/// Places that are passed together.
+const STEP: usize = 32;
 /// Bytes that are needed to look at them.
-const WINDOW_BYTES: usize = STEP + ANCHOR_BYTES;
+const WINDOW_BYTES: usize = STEP - STRIDE + ANCHOR_BYTES + 1;
 /// log2 of the table's entries, of two bytes each.
-const TABLE_BITS: u32 = 14;
-const BUCKET_BITS: u32 = 11;
+const TABLE_BITS: u32 = 15;
+const BUCKET_BITS: u32 = 13;
 
 /// A literal to search for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,12 +49,31 @@ pub(crate) enum Case {
 pub(crate) const LANES: usize = 2;
 
 impl Needle {
-    /// Where its rarest bytes stand: three, and one behind them where it is long enough. None in a shorter one.
-    fn rarest(&self) -> Option<usize> {
-        let width = self.bytes.len().min(ANCHOR_BYTES + 1);
-        let anchors =
-            self.bytes.windows(width).enumerate().filter(|(_, anchor)| anchor.len() >= ANCHOR_BYTES);
-        anchors.map(|(offset, anchor)| (commonness(anchor), offset)).min().map(|(_, offset)| offset)
+    /// Where its two anchors begin, one before it if that is none: one of them is at an even place, wherever it stands.
+    fn anchors(&self) -> Option<[Option<usize>; STRIDE]> {
+        let common = |offset: usize| {
+            let anchor = self.bytes.iter().skip(offset).take(ANCHOR_BYTES + 1).copied();
+            commonness(&anchor.collect::<Vec<_>>())
+        };
+        if self.bytes.len() <= ANCHOR_BYTES {
+            return (self.bytes.len() == ANCHOR_BYTES).then_some([None, Some(0)]);
+        }
+        let offsets = 0..self.bytes.len() - ANCHOR_BYTES;
+        let best = offsets.min_by_key(|offset| common(*offset).max(common(offset + 1)));
+        best.map(|offset| [Some(offset), Some(offset + 1)])
+    }
+
+    /// How its anchor at `offset`, or else one byte before it, may be spelled; as it is written when it is `folded`.
+    fn anchor_spellings(&self, offset: Option<usize>, folded: bool) -> Vec<Vec<u8>> {
+        let len = ANCHOR_BYTES + usize::from(offset.is_some());
+        let mut own = self.spellings(offset.unwrap_or(0), len);
+        if folded {
+            own.truncate(1);
+        }
+        match offset {
+            Some(_) => own,
+            None => own.iter().flat_map(|own| (0..32).map(|any| [&[any], &own[..]].concat())).collect(),
+        }
     }
 
     /// How the at most `len` bytes from `offset` on may be spelled.
@@ -98,12 +125,15 @@ pub(crate) struct LiteralHit {
     pub(crate) literal: u32,
 }
 
-/// An anchor: its bytes, its literal, and where in the literal it stands.
+/// An anchor of a literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
-    gram: u32,
+    /// Its four bytes, and which of their bits count.
+    bytes: u32,
+    mask: u32,
     literal: u32,
-    offset: u32,
+    /// How many bytes the literal begins before the anchor's second byte.
+    before: u32,
 }
 
 #[derive(Debug)]
@@ -149,16 +179,20 @@ impl LiteralSet {
         let mut heads = Box::new([0u64; HEAD_WORDS]);
         let mut ordered = Vec::with_capacity(needles.len());
         for ((literal, needle), lanes) in (0u32..).zip(&needles).zip(&lanes) {
-            let Some(offset) = needle.rarest() else { continue };
-            let folded =
-                || needle.bytes.iter().skip(offset).take(ANCHOR_BYTES + 1).map(|b| b | 0x20).collect();
-            let anchors = if fold == 0 { needle.spellings(offset, ANCHOR_BYTES + 1) } else { vec![folded()] };
-            for anchor in anchors {
-                let gram = gram_of(&anchor, fold);
-                places.push(Place { gram, literal, offset: u32::try_from(offset).unwrap_or(u32::MAX) });
-                let bits = anchor.get(ANCHOR_BYTES).map_or(u16::MAX, |next| 1 << (next & 15));
-                if let Some(entry) = table.get_mut(entry_of(gram)) {
-                    *entry |= bits;
+            for offset in needle.anchors().into_iter().flatten() {
+                for anchor in needle.anchor_spellings(offset, fold != 0) {
+                    let mut place = Place::new(&anchor, fold);
+                    place.literal = literal;
+                    if let Some(offset) = offset {
+                        place.before = u32::try_from(offset + 1).unwrap_or(u32::MAX);
+                    } else {
+                        place.mask &= COUNTS | 0xff00_0000;
+                    }
+                    let bits = anchor.get(ANCHOR_BYTES).map_or(u16::MAX, |next| class(u32::from(*next)));
+                    if let Some(entry) = table.get_mut(entry_of(place.bytes)) {
+                        *entry |= bits;
+                    }
+                    places.push(place);
                 }
             }
             for head in needle.spellings(0, 4) {
@@ -178,10 +212,10 @@ impl LiteralSet {
             }
         }
         ordered.sort_unstable();
-        places.sort_unstable_by_key(|p| (bucket(p.gram), *p));
+        places.sort_unstable_by_key(|p| (bucket(p.bytes), *p));
         places.dedup();
         let buckets = (0u32..=1 << BUCKET_BITS)
-            .map(|n| places.partition_point(|p| bucket(p.gram) < n))
+            .map(|n| places.partition_point(|p| bucket(p.bytes) < n))
             .map(|n| u32::try_from(n).unwrap_or(u32::MAX))
             .collect();
         Self { needles, lanes, fold, table, places, buckets, firsts, pairs, heads, ordered }
@@ -194,109 +228,111 @@ impl LiteralSet {
             return;
         }
         let text = text.get(..limit.saturating_add(LITERAL_BYTES_MAX)).unwrap_or(text);
-        let mut at = from;
-        while let Some((anchor, gram)) = self.next(text, &mut at) {
-            hits.extend(self.at_anchor(text, anchor, gram));
-        }
+        self.each(text, from, |hit| {
+            hits.push(hit);
+            ControlFlow::Continue(())
+        });
         hits.retain(|h| (from..limit).contains(&h.start));
         hits.sort_unstable();
     }
 
-    /// Whether a literal may occur in `text`: true wherever one does.
-    pub(crate) fn may_occur(&self, text: &[u8]) -> bool {
-        self.next(text, &mut 0).is_some()
-    }
-
     /// Where in `text` from `from` on the last literal begins that is whole there.
     pub(crate) fn last_in(&self, text: &[u8], from: usize) -> Option<usize> {
-        let (mut at, mut last) = (from, None);
-        while let Some((anchor, gram)) = self.next(text, &mut at) {
-            last = last.max(self.at_anchor(text, anchor, gram).map(|hit| hit.start).max());
-        }
+        let mut last = None;
+        self.each(text, from, |hit| {
+            last = last.max(Some(hit.start));
+            ControlFlow::Continue(())
+        });
         last
     }
 
     /// Whether any literal occurs in `text`.
     pub(crate) fn occurs(&self, text: &[u8]) -> bool {
-        let mut at = 0;
-        while let Some((anchor, gram)) = self.next(text, &mut at) {
-            if self.at_anchor(text, anchor, gram).next().is_some() {
-                return true;
-            }
-        }
-        false
+        let mut any = false;
+        self.each(text, 0, |_| {
+            any = true;
+            ControlFlow::Break(())
+        });
+        any
     }
 
-    /// The next place from `at` on where an anchor may stand, and its bytes; `at` is then behind it.
-    #[inline]
-    fn next(&self, text: &[u8], at: &mut usize) -> Option<(usize, u32)> {
-        while let Some(rest) = text.get(*at..).filter(|rest| rest.len() >= ANCHOR_BYTES) {
+    /// Visits every literal whose anchor stands in `text` from `from` on, until told to stop.
+    fn each(&self, text: &[u8], from: usize, visit: impl FnMut(LiteralHit) -> ControlFlow<()>) {
+        if self.fold == 0 {
+            self.each_folded::<0>(text, from, visit)
+        } else {
+            self.each_folded::<FOLD>(text, from, visit)
+        }
+    }
+
+    fn each_folded<const FOLD: u32>(
+        &self,
+        text: &[u8],
+        from: usize,
+        mut visit: impl FnMut(LiteralHit) -> ControlFlow<()>,
+    ) {
+        let mut at = from;
+        while let Some(rest) = text.get(at..).filter(|rest| rest.len() >= ANCHOR_BYTES) {
             // On a fixed-size array: no bounds checks in the loop that sees every byte.
-            let found = if let Some(block) = rest.first_chunk::<WINDOW_BYTES>() {
-                self.first_of(block)
-            } else {
-                let mut block = [0; WINDOW_BYTES];
-                block.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-                self.first_of(&block).filter(|n| n + ANCHOR_BYTES <= rest.len())
-            };
-            if let Some(n) = found {
-                let place = *at + n;
-                *at = place + 1;
-                return rest.get(n..).map(|rest| (place, gram_of(rest, self.fold)));
+            let mut end = [0; WINDOW_BYTES];
+            let block = rest.first_chunk::<WINDOW_BYTES>().unwrap_or_else(|| {
+                // Behind the text's end stand zeros, which may show an anchor that is none.
+                end.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+                &end
+            });
+            // The question that every byte is asked, by itself: nothing is kept for the answer that is seldom wanted.
+            if self.any_of::<FOLD>(block) && self.each_in::<FOLD>(block, text, at, &mut visit).is_break() {
+                return;
             }
-            *at += STEP;
+            at += STEP;
         }
-        None
-    }
-
-    /// The first of [`STEP`] places where an anchor may stand. Behind a text's end stand zeros, which may show one that is
-    /// none.
-    #[inline]
-    fn first_of(&self, block: &[u8; WINDOW_BYTES]) -> Option<usize> {
-        // The question that every byte is asked, by itself: nothing is kept for the answer that is seldom wanted.
-        let any = if self.fold == 0 { self.any_of::<0>(block) } else { self.any_of::<FOLD>(block) };
-        if any == 0 { None } else { self.find_in(block) }
     }
 
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "the inner loop; the folding is decided outside of it")]
-    fn any_of<const FOLD: u32>(&self, block: &[u8; WINDOW_BYTES]) -> u16 {
-        let look = |n: usize| {
-            let bytes = block.get(n..).and_then(|rest| rest.first_chunk::<4>());
-            bytes.map_or(0, |bytes| self.maybe(u32::from_le_bytes(*bytes) | FOLD))
-        };
-        (0..STEP).fold(0, |any, n| any | look(n))
+    fn any_of<const FOLD: u32>(&self, block: &[u8; WINDOW_BYTES]) -> bool {
+        (0..STEP / STRIDE).fold(0, |any, n| any | self.maybe(bytes_at(block, n) | FOLD)) != 0
     }
 
     #[cold]
     #[inline(never)]
-    fn find_in(&self, block: &[u8; WINDOW_BYTES]) -> Option<usize> {
-        block.windows(4).position(|bytes| {
-            let bytes = bytes.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
-            self.maybe(bytes | self.fold) != 0
-        })
+    fn each_in<const FOLD: u32>(
+        &self,
+        block: &[u8; WINDOW_BYTES],
+        text: &[u8],
+        at: usize,
+        visit: &mut impl FnMut(LiteralHit) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let look = |n: usize| u32::from(self.maybe(bytes_at(block, n) | FOLD) != 0) << n;
+        let mut places = (0..STEP / STRIDE).fold(0, |places, n| places | look(n));
+        while places != 0 {
+            let n = places.trailing_zeros() as usize;
+            places &= places - 1;
+            self.at_anchor(text, at + n * STRIDE, bytes_at(block, n) | FOLD).try_for_each(&mut *visit)?;
+        }
+        ControlFlow::Continue(())
     }
 
     /// Whether an anchor may be at the first of four bytes; not zero when it may.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the inner loop")]
     fn maybe(&self, bytes: u32) -> u16 {
-        let [.., next] = bytes.to_le_bytes();
-        let entry = self.table.get(entry_of(bytes)).copied().unwrap_or_default();
-        entry & CLASSES.get(usize::from(next)).copied().unwrap_or_default()
+        self.table.get(entry_of(bytes)).copied().unwrap_or_default() & class(bytes >> 24)
     }
 
-    /// The literals whose anchor stands at `at`.
+    /// The literals whose anchor, with these bytes, stands at `at`.
     fn at_anchor<'a>(
         &'a self,
         text: &'a [u8],
         at: usize,
-        gram: u32,
+        bytes: u32,
     ) -> impl Iterator<Item = LiteralHit> + use<'a> {
-        let bucket = bucket(gram) as usize;
+        let bucket = bucket(bytes) as usize;
         let range = self.buckets.get(bucket).zip(self.buckets.get(bucket + 1));
         let places = range.and_then(|(from, to)| self.places.get(*from as usize..*to as usize));
-        places.unwrap_or_default().iter().filter(move |p| p.gram == gram).filter_map(move |place| {
-            let start = at.checked_sub(place.offset as usize)?;
+        let here = move |place: &&Place| (place.bytes ^ bytes) & place.mask == 0;
+        places.unwrap_or_default().iter().filter(here).filter_map(move |place| {
+            let start = (at + 1).checked_sub(place.before as usize)?;
             let needle = self.needles.get(place.literal as usize)?;
             needle.begins(text.get(start..)?).then_some(LiteralHit { start, literal: place.literal })
         })
@@ -363,23 +399,39 @@ impl LiteralSet {
     }
 }
 
+/// The four bytes at a place, the first one lowest.
+#[inline]
+fn bytes_at(block: &[u8; WINDOW_BYTES], place: usize) -> u32 {
+    let bytes = block.get(place * STRIDE..).and_then(|rest| rest.first_chunk::<4>());
+    bytes.map_or(0, |bytes| u32::from_le_bytes(*bytes))
+}
+
 /// The word and bit of two bytes.
 fn pair_bit(first: u8, second: u8) -> (usize, u32) {
     let pair = u16::from_be_bytes([first, second]);
     (usize::from(pair >> 6), u32::from(pair & 63))
 }
 
-/// The first three bytes with the bits of `fold`, the first one lowest.
-fn gram_of(bytes: &[u8], fold: u32) -> u32 {
-    let mut gram = [0u8; 4];
-    gram.iter_mut().zip(bytes.iter().take(ANCHOR_BYTES)).for_each(|(to, from)| *to = *from);
-    (u32::from_le_bytes(gram) | fold) & 0x00ff_ffff
+impl Place {
+    /// An anchor of the first literal that begins with its second byte.
+    fn new(anchor: &[u8], fold: u32) -> Self {
+        let (mut bytes, mut mask) = ([0u8; 4], [0u8; 4]);
+        for ((to, counts), from) in bytes.iter_mut().zip(&mut mask).zip(anchor) {
+            (*to, *counts) = (*from, u8::MAX);
+        }
+        Self {
+            bytes: u32::from_le_bytes(bytes) | fold,
+            mask: u32::from_le_bytes(mask),
+            literal: 0,
+            before: 0,
+        }
+    }
 }
 
-/// Of four bytes the first three count: the product shifts the highest one out.
+/// Of four bytes the first three count, as in [`COUNTS`]: the product shifts the highest one out.
 #[inline]
 const fn hash(gram: u32) -> u32 {
-    gram.wrapping_mul(0x9E37_79B1 << 8)
+    (gram & COUNTS).wrapping_mul(0x9E37_79B1 << 8)
 }
 
 #[inline]
@@ -388,6 +440,11 @@ const fn entry_of(gram: u32) -> usize {
 }
 
 /// The bit of an entry that a fourth byte has.
+#[inline]
+fn class(byte: u32) -> u16 {
+    CLASSES.get((byte & 0xff) as usize).copied().unwrap_or_default()
+}
+
 static CLASSES: [u16; 256] = {
     let mut classes = [0; 256];
     let mut byte = 0;
@@ -442,9 +499,12 @@ fn commonness(anchor: &[u8]) -> i32 {
         [a, b] if a == b' ' || b == b' ' => 100,
         _ => 0,
     };
-    // The byte behind the three is worth half: it is looked at in one of sixteen parts.
+    // The byte behind the three is worth half: it is looked at in one of sixteen parts. Any may stand where none is.
+    let missing = if anchor.len() > ANCHOR_BYTES { 0 } else { 26 * 10 };
     let ranks = anchor.iter().zip([20, 20, 20, 10]).map(|(byte, weight)| weight * rank(*byte)).sum::<i32>();
-    ranks + anchor.windows(2).zip([2, 2, 1]).map(|(pair, weight)| weight * together(pair) / 2).sum::<i32>()
+    missing
+        + ranks
+        + anchor.windows(2).zip([2, 2, 1]).map(|(pair, weight)| weight * together(pair) / 2).sum::<i32>()
 }
 
 #[cfg(test)]

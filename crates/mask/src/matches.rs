@@ -176,6 +176,10 @@ impl Matches {
         self.list.insert(at, new);
     }
 
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     pub(crate) fn grow(&mut self, profile: &Profile, text: &[u8], rest: Rest) {
         for one in &mut self.list {
             one.grow(profile, text, rest);

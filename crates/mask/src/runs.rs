@@ -3,7 +3,9 @@
 //! Only a run behind evidence is held until it ends; all others leave as they come.
 
 use crate::class::{BLOCK_BYTES, Block};
-use crate::detector::evidence::{CONTEXT_BYTES, Evidence, RUN_BYTES_MAX, RUN_BYTES_MIN, may_hold_value};
+use crate::detector::evidence::{
+    CONTEXT_BYTES, Evidence, LETTERS_BYTES_MIN, RUN_BYTES_MAX, RUN_BYTES_MIN, may_hold_value,
+};
 use crate::detector::{LOOK_BACK_BYTES, begins_as_known};
 use crate::lane::Rest;
 use crate::literal::LITERAL_BYTES_MAX;
@@ -30,7 +32,9 @@ pub(crate) struct Runs {
 
 /// Whether a run that may be a value stands in `text` from `from` on: true wherever one does.
 pub(crate) fn may_occur(profile: &Profile, text: &[u8], from: usize) -> bool {
-    !profile.runs.is_empty() && next_run(text, from).is_some()
+    !profile.runs.is_empty()
+        && text.len() >= from + RUN_BYTES_MIN
+        && next_run(text, from, Rest::Ended).is_some()
 }
 
 /// What a run is made of.
@@ -97,7 +101,7 @@ impl Runs {
         }
         let mut at = self.scanned;
         let mut open = false;
-        while let Some(start) = next_run(text, at) {
+        while let Some(start) = next_run(text, at, rest) {
             let behind = text.get(start..).unwrap_or_default().iter();
             let end = start + behind.take_while(|b| in_run(Some(b))).take(RUN_BYTES_MAX + 1).count();
             if end - start > RUN_BYTES_MAX {
@@ -112,14 +116,20 @@ impl Runs {
                 (at, open) = (start, true);
                 break;
             }
-            let listed = is_listed(text, self.taken, start);
-            let spoken_for = listed || self.has_words(profile, text, start, end);
-            if spoken_for && judge(profile, text, start, end, padding, listed, matches) {
-                self.taken = end + padding;
+            if text.get(start..end).is_some_and(may_hold_value) {
+                let listed = is_listed(text, self.taken, start);
+                let spoken_for = listed || self.has_words(profile, text, start, end);
+                if spoken_for && judge(profile, text, start, end, padding, listed, matches) {
+                    self.taken = end + padding;
+                }
             }
             at = end;
         }
-        if self.skipping || ended {
+        if ended {
+            (self.scanned, self.held_from) = (text.len(), text.len());
+            return;
+        }
+        if self.skipping {
             at = text.len();
         } else if !open {
             // What is left is too short to be judged, or still open: it begins where the last run does.
@@ -194,9 +204,9 @@ impl Runs {
     }
 }
 
-/// Where the next run from `from` on begins that can hold a value, or is the text's last one; `from` is not inside of a
-/// run.
-fn next_run(text: &[u8], from: usize) -> Option<usize> {
+/// Where the next run from `from` on begins that can hold a value, or may go on behind the text; `from` is not inside of
+/// a run.
+fn next_run(text: &[u8], from: usize, rest: Rest) -> Option<usize> {
     let mut at = from;
     while let Some(block) = Block::at(text, at) {
         let parts = block.bits(is_part);
@@ -215,7 +225,8 @@ fn next_run(text: &[u8], from: usize) -> Option<usize> {
             let (from, to) = (start as usize, (start + len) as usize);
             let told = telling >> start & (u64::MAX >> (64 - len.min(63))) != 0;
             let typed = || text.get(at + from..at + to).is_some_and(may_hold_value);
-            if told || to >= block.len || len >= 16 && typed() {
+            let goes_on = to >= block.len && (block.len == BLOCK_BYTES || rest == Rest::MayFollow);
+            if told || goes_on || len as usize >= LETTERS_BYTES_MIN && typed() {
                 return Some(at + from);
             }
             long &= u64::MAX.checked_shl(start + len).unwrap_or(0);
@@ -250,9 +261,6 @@ fn judge(
     matches: &mut Matches,
 ) -> bool {
     let run = text.get(start..end).unwrap_or_default();
-    if !may_hold_value(run) {
-        return false;
-    }
     let left = left_of(text, start);
     let address = run.starts_with(b"/") || has_pair(run);
     let closed = match text.get(end + padding) {
@@ -343,13 +351,15 @@ mod tests {
     use super::*;
 
     /// As [`next_run`], byte by byte.
-    fn next_run_plainly(text: &[u8], from: usize) -> Option<usize> {
+    fn next_run_plainly(text: &[u8], from: usize, rest: Rest) -> Option<usize> {
         let mut at = from;
         while at < text.len() {
             let len = text[at..].iter().take_while(|b| is_part(**b)).count();
             let run = &text[at..at + len];
             let telling = run.iter().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
-            if len >= RUN_BYTES_MIN && (telling || may_hold_value(run) || at + len == text.len()) {
+            if len >= RUN_BYTES_MIN
+                && (telling || may_hold_value(run) || rest == Rest::MayFollow && at + len == text.len())
+            {
                 return Some(at);
             }
             at += len.max(1);
@@ -371,10 +381,11 @@ mod tests {
                 }
                 text.extend_from_slice([&b" "[..], b"", b"\xc3\xa4", b"="][(state >> 9) as usize % 4]);
             }
+            let rest = if round % 2 == 0 { Rest::Ended } else { Rest::MayFollow };
             let mut from = 0;
             loop {
-                let found = next_run(&text, from);
-                let expected = next_run_plainly(&text, from);
+                let found = next_run(&text, from, rest);
+                let expected = next_run_plainly(&text, from, rest);
                 // A run that reaches the end of a block may be shown without need: it is judged and passed over.
                 let all = || String::from_utf8_lossy(&text);
                 assert!(expected.is_none_or(|next| found.is_some_and(|at| at <= next)), "{}", all());

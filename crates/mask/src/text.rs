@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 use keyward_core::Finding;
 
+use crate::class::Traits;
+use crate::detector::evidence::LETTERS_BYTES_MIN;
 use crate::detector::{Kind, LOOK_BACK_BYTES};
 use crate::known::{KnownHit, Spelled, may_be_spelled};
 use crate::lane::{Lane, Rest};
@@ -21,7 +23,7 @@ use crate::literal::{LANES, LiteralHit};
 use crate::matches::{ANY_BYTES, Growth, Match, Matches};
 use crate::profile::{FieldIndex, Owner, Profile};
 use crate::runs::{self, Runs};
-use crate::words::Words;
+use crate::words::{self, Words};
 
 /// The most a [`TextMasker`] holds undecided between two calls, in bytes.
 pub const HOLD_BYTES_MAX: usize = 4096;
@@ -169,6 +171,42 @@ impl TextMasker {
         self.spelled.begin(0);
     }
 
+    /// Whether nothing is found in a whole text behind `context` bytes that are not part of it: what the lanes see, without
+    /// the decisions. Only between two texts; false more often than it must be.
+    pub(crate) fn is_quiet(&mut self, text: &[u8], context: usize) -> bool {
+        debug_assert!(self.text.is_empty(), "asked inside of a text");
+        let Self { profile, known_hits, literal_hits, markers, stems, runs, words, matches, .. } = self;
+        let profile: &Profile = profile;
+        let traits = Traits::of(text);
+        profile.known.scan(text, 0, text.len(), known_hits);
+        if !known_hits.is_empty() || traits.has_unit() && may_be_spelled(profile, text) {
+            return false;
+        }
+        matches.begin(context);
+        profile.literals.set.scan(text, 0, text.len(), literal_hits);
+        if !literal_hits.is_empty() {
+            markers.advance(profile, Kind::Marker, literal_hits, (text, text.len()), Rest::Ended, matches);
+            stems.advance(profile, Kind::Stem, literal_hits, (text, text.len()), Rest::Ended, matches);
+            markers.clear();
+            stems.clear();
+        }
+        if traits.has_key() && words::may_occur(profile, text, context) {
+            words.begin(context);
+            words.advance(profile, false, text, Rest::Ended, matches);
+            words.clear();
+        }
+        if (traits.has_telling() || text.len() >= context + LETTERS_BYTES_MIN)
+            && runs::may_occur(profile, text, context)
+        {
+            runs.begin(context);
+            runs.advance(profile, false, text, Rest::Ended, matches);
+            runs.clear();
+        }
+        let quiet = matches.is_empty();
+        matches.begin(0);
+        quiet
+    }
+
     /// Whether nothing is undecided.
     pub fn is_idle(&self) -> bool {
         self.held() == 0
@@ -253,16 +291,6 @@ impl TextMasker {
         self.words.rebase(dead);
         self.matches.rebase(dead);
     }
-}
-
-/// Whether nothing can be found in a whole text behind `context` bytes that are not part of it. Cheap, and false more often
-/// than it must be.
-pub(crate) fn is_quiet(profile: &Profile, text: &[u8], context: usize) -> bool {
-    !profile.words.may_occur(text, context)
-        && !runs::may_occur(profile, text, context)
-        && !profile.known.may_occur(text)
-        && !may_be_spelled(profile, text)
-        && !profile.literals.set.may_occur(text)
 }
 
 /// A whole text, masked.

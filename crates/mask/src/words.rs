@@ -64,11 +64,6 @@ impl WordSet {
         })
     }
 
-    /// Whether a value may begin in `text` from `from` on: true wherever one does.
-    pub(crate) fn may_occur(&self, text: &[u8], from: usize) -> bool {
-        self.automaton.is_some() && next_key(text, from).is_some()
-    }
-
     /// The patterns of which a word stands left of a value at `at`.
     fn expected_at(&self, text: &[u8], at: usize) -> Vec<usize> {
         let left = text.get(at.saturating_sub(LOOK_BACK_BYTES)..at).unwrap_or_default();
@@ -97,6 +92,11 @@ pub(crate) struct Words {
     started: bool,
     /// The end of the last value.
     taken: usize,
+}
+
+/// Whether a value may begin in `text` from `from` on: true wherever one does.
+pub(crate) fn may_occur(profile: &Profile, text: &[u8], from: usize) -> bool {
+    profile.words.automaton.is_some() && next_key(text, from).is_some()
 }
 
 /// What a run of the automaton from one place saw.
@@ -262,9 +262,9 @@ impl Words {
 fn next_key(text: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     while let Some(block) = Block::at(text, at) {
-        let keys = block.bits(|b| b.is_ascii_digit() || b == b'@');
-        if keys != 0 {
-            return Some(at + keys.trailing_zeros() as usize);
+        let is_key = |b: u8| b.is_ascii_digit() || b == b'@';
+        if block.any(is_key) {
+            return Some(at + block.bits(is_key).trailing_zeros() as usize);
         }
         at += BLOCK_BYTES;
     }

@@ -18,6 +18,8 @@ use crate::literal::{ANCHOR_BYTES, Case, LANES, LITERAL_BYTES_MAX, LiteralSet, N
 pub(crate) const CONTEXT_BYTES: usize = 112;
 /// The shortest value, in bytes.
 pub(crate) const RUN_BYTES_MIN: usize = 12;
+/// The shortest value without a digit, in bytes.
+pub(crate) const LETTERS_BYTES_MIN: usize = 16;
 /// The longest value, in bytes; longer runs are data.
 pub(crate) const RUN_BYTES_MAX: usize = 1100;
 /// How far a credential word may stand from a random value when nothing else speaks for it, in bytes.
@@ -254,7 +256,7 @@ impl Kind {
 /// Whether a value can lie in a run, by its letters and digits alone: [`Kind::of`] knows none without them.
 pub(crate) fn may_hold_value(run: &[u8]) -> bool {
     let any = |class: fn(&u8) -> bool| run.iter().any(class);
-    if run.len() < 16 {
+    if run.len() < LETTERS_BYTES_MIN {
         return any(u8::is_ascii_digit) && any(u8::is_ascii_alphabetic);
     }
     any(u8::is_ascii_digit)

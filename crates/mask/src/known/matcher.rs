@@ -62,6 +62,8 @@ pub(crate) struct KnownMatcher {
     /// Beside `grams`: the form and the gram's offset in it.
     places: Vec<(u32, u32)>,
     wraps_any: bool,
+    /// The shortest form's length.
+    shortest: usize,
     values: Vec<std::sync::Arc<Zeroizing<Vec<u8>>>>,
 }
 
@@ -133,6 +135,7 @@ impl KnownMatcher {
         self.bucket_shift = bucket_shift;
         let mut ordered: Vec<u32> = (0u32..).take(self.forms.len()).collect();
         ordered.sort_unstable_by(|a, b| self.head(*a).cmp(self.head(*b)));
+        self.shortest = self.forms.iter().map(|form| form.len).min().unwrap_or(0);
         self.wraps_any = self.forms.iter().any(|f| f.wraps);
         self.grams = places.iter().map(|p| p.0).collect::<Vec<_>>().into();
         self.places = places.iter().map(|p| (p.1, p.2)).collect();
@@ -176,7 +179,7 @@ impl KnownMatcher {
     /// Every form that starts in `from..limit`, the longest for each start; ordered by start.
     pub(crate) fn scan(&self, text: &[u8], from: usize, limit: usize, hits: &mut Vec<KnownHit>) {
         hits.clear();
-        if self.is_empty() || from >= limit {
+        if self.is_empty() || from >= limit || text.len() - from < self.shortest {
             return;
         }
         let mut at = from;
@@ -201,15 +204,12 @@ impl KnownMatcher {
             }
             at += STRIDE;
         }
+        if hits.is_empty() {
+            return;
+        }
         hits.retain(|h| (from..limit).contains(&h.start));
         hits.sort_unstable_by_key(|h| (h.start, std::cmp::Reverse(h.end), h.form));
         hits.dedup_by_key(|h| h.start);
-    }
-
-    /// Whether a form may occur in `text`: true wherever one does.
-    pub(crate) fn may_occur(&self, text: &[u8]) -> bool {
-        !self.is_empty()
-            && (0..).step_by(STRIDE).map_while(|at| gram_at(text, at)).any(|gram| self.maybe(gram))
     }
 
     /// Two bits of one word must be set.

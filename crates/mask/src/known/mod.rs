@@ -13,7 +13,7 @@ use crate::detector::{Shape, looks_like_words};
 pub(crate) use matcher::{KnownHit, KnownMatcher};
 #[cfg(test)]
 pub(crate) use spelled::SPAN_BYTES_MAX;
-pub(crate) use spelled::{Spelled, may_be_spelled};
+pub(crate) use spelled::{Spelled, may_be_spelled, may_begin_unit};
 
 /// Why a value cannot be masked by exact match.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -179,9 +179,12 @@ pub(crate) fn may_be_spelled(profile: &Profile, text: &[u8]) -> bool {
 fn first_sign(text: &[u8], from: usize, ended: bool) -> Option<usize> {
     let mut at = from;
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        if let Some(block) = rest.first_chunk::<BLOCK>()
-            && !block.iter().fold(false, |any, byte| any | may_begin_unit(*byte))
-        {
+        let mut end = [b' '; BLOCK];
+        let block = rest.first_chunk::<BLOCK>().unwrap_or_else(|| {
+            end.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            &end
+        });
+        if !block.iter().fold(false, |any, byte| any | may_begin_unit(*byte)) {
             at += BLOCK;
             continue;
         }
@@ -196,8 +199,9 @@ fn first_sign(text: &[u8], from: usize, ended: bool) -> Option<usize> {
     None
 }
 
+/// Whether what a byte begins may be read as another one, or as none.
 #[inline]
-const fn may_begin_unit(byte: u8) -> bool {
+pub(crate) const fn may_begin_unit(byte: u8) -> bool {
     // `%` and `&` are neighbours.
     byte >= 0xc2 || byte == b'\\' || byte.wrapping_sub(b'%') < 2 || byte == 0
 }

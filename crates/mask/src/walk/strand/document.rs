@@ -7,7 +7,7 @@ use super::super::logprobs::Logprobs;
 use super::super::paths::{self, Rule};
 use super::super::splice::note;
 use super::{Level, Mode, Start, Strand};
-use crate::text::{is_quiet, mask_field, mask_whole_field};
+use crate::text::{CONTEXT_BYTES_MAX, mask_field, mask_whole_field};
 
 /// The longest string that is looked at as a whole first: a longer one seldom holds nothing that may be something.
 const QUIET_BYTES_MAX: usize = 256;
@@ -21,16 +21,32 @@ impl Strand {
     /// The next part of the document at `level`.
     pub(super) fn scan(&mut self, level: usize, text: &[u8], out: &mut Vec<u8>) {
         let mut rest = text;
+        // What stays as it is, and was not sent yet.
+        let mut passed = 0;
         loop {
             let Some(l) = self.levels.get_mut(level) else { return };
             let step = l.scanner.step(rest);
             let (part, after) = rest.split_at_checked(step.used).unwrap_or((rest, &[]));
-            if let (Token::Begin(role), None) = (&step.token, &self.logprobs)
-                && let Some(len) = self.quiet_string(level, *role, after)
-            {
-                self.pass(level, 1 + len, out);
-                rest = after.get(len..).unwrap_or_default();
-                continue;
+            rest = after;
+            if self.logprobs.is_none() {
+                let quiet = match &step.token {
+                    Token::Space(len) => Some(*len),
+                    Token::Close(_) => Some(1),
+                    Token::Begin(role) => self.quiet_string(level, *role, after).map(|len| {
+                        rest = after.get(len..).unwrap_or_default();
+                        1 + len
+                    }),
+                    Token::Scalar(len) => self.is_quiet_scalar(level).then_some(*len),
+                    _ => None,
+                };
+                if let Some(len) = quiet {
+                    passed += len;
+                    continue;
+                }
+            }
+            if passed > 0 {
+                self.pass(level, passed, out);
+                passed = 0;
             }
             // By reference: a copy of what was written a moment ago waits for the memory.
             match &step.token {
@@ -46,7 +62,7 @@ impl Strand {
                     if let Some(logprobs) = self.logprobs.take().filter(|_| level == 0) {
                         logprobs.close(out);
                     }
-                    return self.give_up(level, &pending, after, out);
+                    return self.give_up(level, &pending, rest, out);
                 }
                 token => match self.logprobs.take().filter(|_| level == 0) {
                     None => self.token(level, token, part, out),
@@ -60,14 +76,13 @@ impl Strand {
                     }
                 },
             }
-            rest = after;
         }
     }
 
     /// The length with its end quote of a string that begins `text`, is whole in it, and has nothing to mask: it need not
     /// go through the engine. The scanner is behind it then.
     fn quiet_string(&mut self, level: usize, role: StringRole, text: &[u8]) -> Option<usize> {
-        let Self { levels, profile, context, .. } = self;
+        let Self { levels, profile, masker, context, .. } = self;
         let l = levels.get_mut(level)?;
         let near = text.get(..QUIET_BYTES_MAX).unwrap_or(text);
         let len = memchr2(b'"', b'\\', near).filter(|at| near.get(*at) == Some(&b'"'))?;
@@ -78,14 +93,9 @@ impl Strand {
                 return None;
             }
         }
-        context.clear();
-        if role == StringRole::Value && !paths::context(l.scanner.path()).is_empty() {
-            context.extend_from_slice(paths::context(l.scanner.path()));
-            context.extend_from_slice(b": ");
-        }
-        let before = context.len();
-        context.extend_from_slice(content);
-        if !is_quiet(profile, context, before) {
+        let key = if role == StringRole::Value { paths::context(l.scanner.path()) } else { &[] };
+        let before = in_context(context, key, content);
+        if !masker.is_quiet(context, before) {
             return None;
         }
         l.scanner.pass_string(role, content);
@@ -115,25 +125,42 @@ impl Strand {
         }
     }
 
+    /// Whether a number or word stays as it is.
+    fn is_quiet_scalar(&mut self, level: usize) -> bool {
+        let Self { levels, profile, masker, context, .. } = self;
+        let Some(l) = levels.get(level) else { return true };
+        let (path, value) = (l.scanner.path(), l.scanner.scalar());
+        match paths::rule(&profile.fields, path) {
+            Rule::Field(_) => value == b"null",
+            Rule::Exempt => true,
+            Rule::None => {
+                !is_long_number(value) || {
+                    let before = in_context(context, paths::context(path), value);
+                    masker.is_quiet(context, before)
+                }
+            }
+        }
+    }
+
     /// A number or word. A field's becomes a string, and so does a number that is a finding (a card, say), so that the
     /// document stays valid; where what takes its place is a number too, it stays one.
     pub(super) fn scalar(&mut self, level: usize, len: usize, out: &mut Vec<u8>) {
+        if self.is_quiet_scalar(level) {
+            return self.pass(level, len, out);
+        }
         let Some(l) = self.levels.get_mut(level) else { return };
         let (path, value) = (l.scanner.path(), l.scanner.scalar());
-        let number = (NUMBER_DIGITS_MIN..=NUMBER_DIGITS_MAX).contains(&value.len())
-            && value.iter().all(u8::is_ascii_digit);
-        let masked = match paths::rule(&self.profile.fields, path) {
-            Rule::Field(field) if value != b"null" => mask_whole_field(&self.profile, field, value),
-            Rule::None if number => {
-                let key = paths::context(path);
-                let context = if key.is_empty() { Vec::new() } else { [key, b": "].concat() };
-                let masked = mask_field(&self.profile, &context, value);
-                if masked.findings.is_empty() {
-                    return self.pass(level, len, out);
-                }
-                masked
+        let number = is_long_number(value);
+        let masked = if let Rule::Field(field) = paths::rule(&self.profile.fields, path) {
+            mask_whole_field(&self.profile, field, value)
+        } else {
+            let before = in_context(&mut self.context, paths::context(path), value);
+            let (context, value) = self.context.split_at_checked(before).unwrap_or_default();
+            let masked = mask_field(&self.profile, context, value);
+            if masked.findings.is_empty() {
+                return self.pass(level, len, out);
             }
-            _ => return self.pass(level, len, out),
+            masked
         };
         let raw = l.queue.take_all(len);
         let start = self.offset + self.splice.gone;
@@ -196,4 +223,22 @@ impl Strand {
             l.inside = false;
         }
     }
+}
+
+/// Whether it may be an identity number that is written as a number.
+fn is_long_number(value: &[u8]) -> bool {
+    (NUMBER_DIGITS_MIN..=NUMBER_DIGITS_MAX).contains(&value.len()) && value.iter().all(u8::is_ascii_digit)
+}
+
+/// Puts a text behind the key that it belongs to, if any, as the engine sees it; says where it begins.
+fn in_context(buffer: &mut Vec<u8>, key: &[u8], text: &[u8]) -> usize {
+    buffer.clear();
+    if !key.is_empty() {
+        let behind = key.len().saturating_sub(CONTEXT_BYTES_MAX - 2);
+        buffer.extend_from_slice(key.get(behind..).unwrap_or_default());
+        buffer.extend_from_slice(b": ");
+    }
+    let before = buffer.len();
+    buffer.extend_from_slice(text);
+    before
 }
