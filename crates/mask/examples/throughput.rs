@@ -5,9 +5,8 @@
 //! a small body and of a small delta, whether cost and memory grow with the size of a text, and what compiling costs.
 //! Times are CPU times of the thread where the system tells them, so that a busy machine changes them little. Files
 //! that are named are read as plain text, those called `….json` as JSON bodies too, and measured beside the texts that are
-//! made here. Features are `1,000 known`,
-//! `detectors` and `both`; questions are `compiling`,
-//! `plain`, `json`, `events`, `small` and `growing`.
+//! made here. Features are `1,000 known`, `detectors` and `both`; questions are `compiling`, `plain`, `json`, `events`,
+//! `small` and `growing`.
 #![allow(clippy::print_stdout, reason = "a program for a terminal")]
 
 use std::fmt::Write as _;
@@ -353,7 +352,9 @@ fn bodies(features: &[Features], text: &str, kind: &str, files: &[String]) -> Re
             pieces.len(),
         ),
     ];
-    for file in files.iter().filter(|file| file.ends_with(".json")) {
+    for file in
+        files.iter().filter(|file| std::path::Path::new(file).extension().is_some_and(|e| e == "json"))
+    {
         let name = file.rsplit('/').next().unwrap_or_default();
         bodies.push((name, BodyFormat::Json, std::fs::read_to_string(file)?, 0));
     }

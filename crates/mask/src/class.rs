@@ -129,4 +129,15 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn traits_are_those_of_any_byte() {
+        for byte in 0..=255u8 {
+            let traits = Traits::of(&[b'a', byte, b'a']);
+            assert_eq!(traits.has_key(), byte.is_ascii_digit() || byte == b'@');
+            assert_eq!(traits.has_unit(), may_begin_unit(byte));
+            assert_eq!(traits.has_telling(), byte.is_ascii_digit() || byte.is_ascii_uppercase());
+        }
+        assert_eq!(Traits::of(b""), Traits::of(b"letters only"));
+    }
 }

@@ -1,14 +1,16 @@
 //! The literals that candidates begin with, found in one pass however many there are.
 //!
 //! Each literal is known by two anchors, one byte apart, so that only every second place is looked at. An anchor is three
-//! bytes, the first without its case, and the byte behind them, chosen to be rare in ordinary text. Whether one may stand at a place
-//! is one look into a table that stays in the first cache level: the first three bytes choose an entry, the fourth one
-//! of its sixteen bits. So clean text costs the same for ten literals and for a thousand, in long texts and in pieces
+//! bytes, the first without its case, and the byte behind them, chosen to be rare in ordinary text. Whether one may
+//! stand at a place is one look into a table, of which text touches little, so that it stays in the nearest cache: the
+//! first three bytes choose an entry, the fourth one of its sixteen bits. So clean text costs the same for ten literals and for a thousand, in long texts and in pieces
 //! of a few bytes.
 
 use std::ops::ControlFlow;
 
-use crate::detector::likeliness;
+use commonness::commonness;
+
+mod commonness;
 
 /// The longest literal a detector may have, in bytes.
 pub(crate) const LITERAL_BYTES_MAX: usize = 40;
@@ -259,9 +261,9 @@ impl LiteralSet {
     /// Visits every literal whose anchor stands in `text` from `from` on, until told to stop.
     fn each(&self, text: &[u8], from: usize, visit: impl FnMut(LiteralHit) -> ControlFlow<()>) {
         if self.fold == 0 {
-            self.each_folded::<0>(text, from, visit)
+            self.each_folded::<0>(text, from, visit);
         } else {
-            self.each_folded::<FOLD>(text, from, visit)
+            self.each_folded::<FOLD>(text, from, visit);
         }
     }
 
@@ -481,30 +483,6 @@ fn mark(bits: &mut [u64], bit: u32) {
     if let Some(word) = bits.get_mut((bit >> 6) as usize) {
         *word |= 1 << (bit & 63);
     }
-}
-
-/// Letters from the most frequent in English on.
-const FREQUENT: &[u8] = b"etaoinsrhldcumfpgwybvkxjqz";
-/// How likely some bytes are to turn up in ordinary text: a logarithm, for choosing among the anchors of one literal.
-fn commonness(anchor: &[u8]) -> i32 {
-    let rank = |byte: u8| match (0..).zip(FREQUENT).find(|(_, frequent)| **frequent == byte) {
-        Some((at, _)) => 26 - at,
-        None if byte == b' ' => 24,
-        None => 6,
-    };
-    let together = |pair: &[u8]| match *pair {
-        [a, b] if a.is_ascii_lowercase() && b.is_ascii_lowercase() => likeliness([a, b]),
-        // Signs are repeated where a person draws a line.
-        [a, b] if a == b && a.is_ascii_punctuation() => 300,
-        [a, b] if a == b' ' || b == b' ' => 100,
-        _ => 0,
-    };
-    // The byte behind the three is worth half: it is looked at in one of sixteen parts. Any may stand where none is.
-    let missing = if anchor.len() > ANCHOR_BYTES { 0 } else { 26 * 10 };
-    let ranks = anchor.iter().zip([20, 20, 20, 10]).map(|(byte, weight)| weight * rank(*byte)).sum::<i32>();
-    missing
-        + ranks
-        + anchor.windows(2).zip([2, 2, 1]).map(|(pair, weight)| weight * together(pair) / 2).sum::<i32>()
 }
 
 #[cfg(test)]

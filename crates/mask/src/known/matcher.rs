@@ -54,7 +54,8 @@ pub(crate) struct KnownMatcher {
     pairs: Vec<u64>,
     wrapping_pairs: Vec<u64>,
     filter: Vec<u64>,
-    shift: u32,
+    /// Of a hash, what chooses a word of the filter.
+    mask: u64,
     /// Grams by their hash; `buckets` says where those begin whose hash begins with a number.
     grams: Zeroizing<Vec<u32>>,
     buckets: Vec<usize>,
@@ -121,10 +122,11 @@ impl KnownMatcher {
         let distinct = places.chunk_by(|a, b| a.0 == b.0).count();
         let bits = (distinct * FILTER_BITS_EACH).next_power_of_two().trailing_zeros().clamp(16, 24);
         let mut filter = vec![0u64; 1 << (bits - 6)];
-        let shift = 32 - bits;
+        let mask = (1 << (bits - 6)) - 1;
         for (gram, ..) in &places {
-            if let Some(word) = filter.get_mut((hash(*gram) >> shift >> 6) as usize) {
-                *word |= bits_of(*gram, shift);
+            let hash = wide_hash(*gram);
+            if let Some(word) = filter.get_mut((hash >> 32 & mask) as usize) {
+                *word |= bits_of(hash);
             }
         }
         let bucket_bits = places.len().next_power_of_two().trailing_zeros().clamp(1, 20);
@@ -141,7 +143,7 @@ impl KnownMatcher {
         self.places = places.iter().map(|p| (p.1, p.2)).collect();
         (self.ordered, self.beginnings) = (ordered, beginnings);
         (self.pairs, self.wrapping_pairs) = (pairs, wrapping_pairs);
-        (self.filter, self.shift) = (filter, shift);
+        (self.filter, self.mask) = (filter, mask);
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -215,8 +217,9 @@ impl KnownMatcher {
     /// Two bits of one word must be set.
     #[inline]
     fn maybe(&self, gram: u32) -> bool {
-        let bits = bits_of(gram, self.shift);
-        self.filter.get((hash(gram) >> self.shift >> 6) as usize).is_some_and(|word| word & bits == bits)
+        let hash = wide_hash(gram);
+        let bits = bits_of(hash);
+        self.filter.get((hash >> 32 & self.mask) as usize).is_some_and(|word| word & bits == bits)
     }
 
     #[cold]
@@ -433,12 +436,32 @@ const fn hash(gram: u32) -> u32 {
     gram.wrapping_mul(0x9E37_79B1)
 }
 
-/// The bits of a gram in its word of a filter: by the hash's next bits, and by others.
+/// A gram's hash for the filter: its highest bits choose two of a word's, others the word.
 #[inline]
-const fn bits_of(gram: u32, shift: u32) -> u64 {
-    let hash = hash(gram);
-    1 << (hash >> shift & 63) | 1 << (hash.wrapping_mul(0x85EB_CA6B) >> 26)
+const fn wide_hash(gram: u32) -> u64 {
+    (gram as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
+
+/// The bits of a gram in its word of a filter.
+#[inline]
+fn bits_of(hash: u64) -> u64 {
+    BITS.get((hash >> 56) as usize).copied().unwrap_or_default()
+}
+
+/// Two bits each.
+static BITS: [u64; 256] = {
+    let mut all = [0; 256];
+    let mut n = 0;
+    while n < 256 {
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        {
+            // The second one is 1 to 61 places away from the first one.
+            all[n] = 1 << (n & 63) | 1 << ((n + 1 + 20 * (n >> 6)) & 63);
+        }
+        n += 1;
+    }
+    all
+};
 
 fn has(bits: &[u64], bit: u32) -> bool {
     bits.get((bit >> 6) as usize).is_some_and(|word| word >> (bit & 63) & 1 == 1)

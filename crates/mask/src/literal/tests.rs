@@ -29,6 +29,21 @@ fn finds_each_of_many_at_every_alignment() {
 }
 
 #[test]
+fn finds_short_literals_at_every_place_behind_any_byte() {
+    let set = set(&["cio", "ghp_", "://", "token"]);
+    for byte in 0..=255 {
+        for lead in 0..4 {
+            let mut text = vec![byte; lead];
+            text.extend_from_slice(b"cio ghp_ ://token");
+            let mut hits = Vec::new();
+            set.scan(&text, 0, text.len(), &mut hits);
+            let found: Vec<_> = hits.iter().map(|h| (h.start - lead, h.literal)).collect();
+            assert_eq!(found, [(0, 0), (4, 1), (9, 2), (12, 3)], "{byte} {lead}");
+        }
+    }
+}
+
+#[test]
 fn only_the_first_letter_may_have_either_case() {
     let needle = Needle { bytes: (*b"secret").into(), case: Case::First };
     let set = LiteralSet::new(vec![needle], vec![[false, true]]);

@@ -126,13 +126,15 @@ impl Splice {
     /// Decides the next `meaning` bytes of text.
     fn decide(&mut self, meaning: usize, keep: bool, out: &mut Vec<u8>) {
         let mut left = meaning;
+        // Raw bytes that stay, and were not sent yet.
+        let mut kept = 0;
         while left > 0 {
             let Some(front) = self.text.runs.front().copied() else { break };
             if front.meaning == front.raw {
                 let Some((taken, raw)) = self.text.take(left) else { break };
                 left -= taken;
                 if keep {
-                    self.send(raw, out);
+                    kept += raw;
                 } else {
                     self.drop_raw(raw);
                 }
@@ -148,8 +150,14 @@ impl Splice {
                 break;
             }
             self.text.runs.pop_front();
-            if replaced { self.drop_raw(front.raw) } else { self.send(front.raw, out) }
+            if !replaced {
+                kept += front.raw;
+                continue;
+            }
+            self.send(std::mem::take(&mut kept), out);
+            self.drop_raw(front.raw);
         }
+        self.send(kept, out);
     }
 }
 

@@ -155,7 +155,7 @@ impl Scanner {
             State::TooDeep => return Step { used: 0, token: Token::TooDeep },
             _ => {}
         }
-        let space = self.space(input);
+        let space = self.pass_space(input);
         if space > 0 {
             return Step { used: space, token: Token::Space(space) };
         }
@@ -207,8 +207,10 @@ impl Scanner {
         Step { used: 0, token: if state == State::TooDeep { Token::TooDeep } else { Token::Invalid } }
     }
 
-    /// How many bytes of whitespace, commas and colons the input begins with.
-    fn space(&mut self, input: &[u8]) -> usize {
+    /// Passes over whitespace, commas and colons that the input begins with, as [`Self::step`] does; says how many bytes.
+    /// Only between strings and scalars.
+    pub fn pass_space(&mut self, input: &[u8]) -> usize {
+        debug_assert!(!matches!(self.state, State::String(_) | State::Scalar));
         let mut len = 0;
         for byte in input {
             match (byte, self.state) {

@@ -79,8 +79,8 @@ impl Strand {
         }
     }
 
-    /// The length with its end quote of a string that begins `text`, is whole in it, and has nothing to mask: it need not
-    /// go through the engine. The scanner is behind it then.
+    /// The length with its end quote, and what separates it from what follows, of a string that begins `text`, is whole in
+    /// it, and has nothing to mask: it need not go through the engine. The scanner is behind it then.
     fn quiet_string(&mut self, level: usize, role: StringRole, text: &[u8]) -> Option<usize> {
         let Self { levels, profile, masker, context, .. } = self;
         let l = levels.get_mut(level)?;
@@ -99,7 +99,7 @@ impl Strand {
             return None;
         }
         l.scanner.pass_string(role, content);
-        Some(len + 1)
+        Some(len + 1 + l.scanner.pass_space(text.get(len + 1..).unwrap_or_default()))
     }
 
     fn token(&mut self, level: usize, token: &Token, part: &[u8], out: &mut Vec<u8>) {
