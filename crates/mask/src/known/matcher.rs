@@ -187,16 +187,9 @@ impl KnownMatcher {
         let mut at = from;
         // Four samples per step on a fixed-size array: no bounds checks in the loop that sees every byte.
         while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<{ 3 * STRIDE + GRAM }>()) {
-            let samples = [
-                u32::from_le_bytes([block[0], block[1], block[2], block[3]]),
-                u32::from_le_bytes([block[5], block[6], block[7], block[8]]),
-                u32::from_le_bytes([block[10], block[11], block[12], block[13]]),
-                u32::from_le_bytes([block[15], block[16], block[17], block[18]]),
-            ];
+            let samples = [0, STRIDE, 2 * STRIDE, 3 * STRIDE].map(|n| gram_at(block, n).unwrap_or_default());
             if samples.iter().any(|gram| self.maybe(*gram)) {
-                for (n, gram) in samples.iter().enumerate().filter(|(_, gram)| self.maybe(**gram)) {
-                    self.confirm(text, at + n * STRIDE, *gram, hits);
-                }
+                self.confirm_samples(text, at, hits);
             }
             at += 4 * STRIDE;
         }
@@ -220,6 +213,17 @@ impl KnownMatcher {
         let hash = wide_hash(gram);
         let bits = bits_of(hash);
         self.filter.get((hash >> 32 & self.mask) as usize).is_some_and(|word| word & bits == bits)
+    }
+
+    /// By itself, so that the loop that sees every byte keeps nothing for it.
+    #[cold]
+    #[inline(never)]
+    fn confirm_samples(&self, text: &[u8], at: usize, hits: &mut Vec<KnownHit>) {
+        for at in (at..).step_by(STRIDE).take(4) {
+            if let Some(gram) = gram_at(text, at).filter(|gram| self.maybe(*gram)) {
+                self.confirm(text, at, gram, hits);
+            }
+        }
     }
 
     #[cold]

@@ -47,6 +47,11 @@ impl Runs {
         self.runs.pop_front().map(|run| (run.meaning, run.raw))
     }
 
+    /// How many bytes at the front stand for themselves.
+    pub(super) fn literal(&self) -> usize {
+        self.runs.front().filter(|run| run.meaning == run.raw).map_or(0, |run| run.meaning)
+    }
+
     /// Takes `meaning` bytes of meaning off the front; says how many raw bytes they are.
     pub(super) fn take_all(&mut self, meaning: usize) -> usize {
         let (mut left, mut total) = (meaning, 0);

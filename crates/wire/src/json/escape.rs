@@ -109,16 +109,21 @@ impl Unescape {
     }
 }
 
-fn simple(c: u8) -> Meaning {
-    match c {
-        b'"' | b'\\' | b'/' => Meaning::verbatim(&[c]),
-        b'b' => Meaning::verbatim(&[8]),
-        b'f' => Meaning::verbatim(&[12]),
-        b'n' => Meaning::verbatim(b"\n"),
-        b'r' => Meaning::verbatim(b"\r"),
-        b't' => Meaning::verbatim(b"\t"),
-        _ => Meaning::verbatim(&[b'\\', c]),
+/// What `\` with this byte means, where that is one byte and needs no more.
+pub const fn short_escape(byte: u8) -> Option<u8> {
+    match byte {
+        b'"' | b'\\' | b'/' => Some(byte),
+        b'b' => Some(8),
+        b'f' => Some(12),
+        b'n' => Some(b'\n'),
+        b'r' => Some(b'\r'),
+        b't' => Some(b'\t'),
+        _ => None,
     }
+}
+
+fn simple(c: u8) -> Meaning {
+    short_escape(c).map_or_else(|| Meaning::verbatim(&[b'\\', c]), |byte| Meaning::verbatim(&[byte]))
 }
 
 /// The number that four hex digits give; how many digits stand before the first byte that is none otherwise.

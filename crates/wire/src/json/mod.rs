@@ -18,7 +18,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-pub use escape::{ESCAPE_BYTES_MAX, Meaning, Piece, Unescape, escape_into, pieces};
+pub use escape::{ESCAPE_BYTES_MAX, Meaning, Piece, Unescape, escape_into, pieces, short_escape};
 pub use path::{KEY_BYTES_MAX, Path, Segment};
 pub use scan::{Container, SCALAR_BYTES_MAX, Scanner, Step, StringRole, Token};
 

@@ -194,6 +194,12 @@ impl Scanner {
         self.state = if role == StringRole::Key { State::Colon } else { State::After };
     }
 
+    /// Whether the next byte is content of a value's string, or ends it, and no escape has begun. What of the content is
+    /// passed over then, escapes whole, changes nothing here.
+    pub fn is_in_value(&self) -> bool {
+        self.state == State::String(StringRole::Value) && self.unescape.pending().is_empty()
+    }
+
     fn value_may_come(&self) -> bool {
         match self.state {
             State::Start | State::Value => true,

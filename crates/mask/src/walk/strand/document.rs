@@ -1,6 +1,6 @@
 //! A text that is a JSON document: what each token of it becomes.
 
-use keyward_wire::json::{Path, StringRole, Token};
+use keyward_wire::json::{Path, StringRole, Token, short_escape};
 use memchr::memchr2;
 
 use super::super::logprobs::Logprobs;
@@ -65,7 +65,13 @@ impl Strand {
                     return self.give_up(level, &pending, rest, out);
                 }
                 token => match self.logprobs.take().filter(|_| level == 0) {
-                    None => self.token(level, token, part, out),
+                    None => {
+                        self.token(level, token, part, out);
+                        if matches!(token, Token::Text(_) | Token::Escape { .. }) {
+                            let used = self.plain_content(level, rest, out);
+                            rest = rest.get(used..).unwrap_or_default();
+                        }
+                    }
                     Some(mut logprobs) => {
                         if let Some(l) = self.levels.get(level) {
                             logprobs.watch(l.scanner.path(), *token, part);
@@ -100,6 +106,35 @@ impl Strand {
         }
         l.scanner.pass_string(role, content);
         Some(len + 1 + l.scanner.pass_space(text.get(len + 1..).unwrap_or_default()))
+    }
+
+    /// Hands the engine what of a value's plain text follows, up to its end or an escape that is more than two bytes: most
+    /// texts have a line break every few words. Says how many bytes that is.
+    fn plain_content(&mut self, level: usize, text: &[u8], out: &mut Vec<u8>) -> usize {
+        let plain = self.mode(level + 1) == Mode::Text;
+        let Some(l) = self.levels.get_mut(level).filter(|l| plain && l.scanner.is_in_value()) else {
+            return 0;
+        };
+        let text = text.get(..l.queue.literal()).unwrap_or(text);
+        let mut meaning = std::mem::take(&mut self.context);
+        meaning.clear();
+        let mut rest = text;
+        while let Some(at) = memchr2(b'"', b'\\', rest) {
+            let (part, behind) = rest.split_at_checked(at).unwrap_or((rest, &[]));
+            meaning.extend_from_slice(part);
+            self.splice.text.push(part.len(), part.len());
+            rest = behind;
+            let [b'\\', escaped, behind @ ..] = rest else { break };
+            let Some(byte) = short_escape(*escaped) else { break };
+            meaning.push(byte);
+            self.splice.text.push(1, 2);
+            rest = behind;
+        }
+        let used = text.len() - rest.len();
+        l.queue.take_all(used);
+        self.engine(level + 1, &meaning, out);
+        self.context = meaning;
+        used
     }
 
     fn token(&mut self, level: usize, token: &Token, part: &[u8], out: &mut Vec<u8>) {
