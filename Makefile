@@ -3,7 +3,7 @@
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/keyward-target
 KIT ?= $(HOME)/.cache/keyward-kit
 
-.PHONY: help demo test lint unit e2e doc bench bench-mask fmt kit tools clean-kit
+.PHONY: help demo test lint unit e2e doc bench bench-mask bench-policy fmt kit tools clean-kit
 
 help: ## list what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ e2e: tools kit ## the real binary with real clients, identity provider and model
 bench: tools kit ## the gateway beside nginx and Envoy; writes bench/results
 	cargo build --release --locked -p keyward
 	$(KIT)/venv/bin/python bench/gateway/run.py
+
+bench-policy: tools ## what a decision over 500 rules costs (criterion)
+	cargo bench --locked -p keyward-core
 
 bench-mask: tools ## the masker beside other scanners that are installed; writes bench/results/mask.json
 	cargo build --release --locked -p keyward

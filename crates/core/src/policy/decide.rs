@@ -7,8 +7,8 @@ use super::eval::holds;
 use super::{Facts, Rule};
 use crate::{ApprovalRule, Decision, MaskRule, Verdict};
 
-/// Asks every rule. `rules` are sorted by id.
-pub(super) fn decide(rules: &[Rule], facts: &Facts<'_>) -> Decision {
+/// Asks the candidates among the rules. `rules` are sorted by id, and `candidates` are numbers of them in their order.
+pub(super) fn decide(rules: &[Rule], candidates: impl Iterator<Item = usize>, facts: &Facts<'_>) -> Decision {
     let mut decision = Decision {
         verdict: Verdict::Block,
         rule: None,
@@ -20,7 +20,8 @@ pub(super) fn decide(rules: &[Rule], facts: &Facts<'_>) -> Decision {
     };
     let mut deciding: Option<(Verdict, &Rule)> = None;
     let mut approval: Option<ApprovalRule> = None;
-    for rule in rules.iter().filter(|rule| matches(rule, facts)) {
+    let candidates = candidates.filter_map(|number| rules.get(number));
+    for rule in candidates.filter(|rule| matches(rule, facts)) {
         if rule.observe {
             decision.observed.push(Arc::clone(&rule.id));
             continue;

@@ -7,6 +7,7 @@ use super::check::Problem;
 use super::condition::compile_all;
 use super::document::{self, Document, RULES_MAX, RuleText};
 use super::expr::{Read, Test};
+use super::index::Index;
 use super::yaml::Report;
 use super::{Cache, PolicyError, PolicySet, PolicySource, Rule};
 
@@ -69,7 +70,8 @@ pub(super) fn load(
         return Err(errors);
     }
     rules.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(PolicySet { version: version(sources), rules, reads, cases, cache: Cache::default() })
+    let index = Index::of(&rules);
+    Ok(PolicySet { version: version(sources), rules, index, reads, cases, cache: Cache::default() })
 }
 
 /// What only shows when all documents are known: an empty set, a rule's name used twice, a test of no rule.

@@ -19,6 +19,7 @@ mod decide;
 mod document;
 mod eval;
 mod expr;
+mod index;
 mod load;
 mod obligation;
 mod schema;
@@ -34,6 +35,7 @@ use self::cache::Cache;
 use self::cases::Case;
 use self::document::Effect;
 use self::expr::{Read, Test};
+use self::index::Index;
 use self::schema::{NumberField, Table, TextsField};
 use crate::{Connection, Decision, Operation, Principal, Timestamp};
 
@@ -172,6 +174,7 @@ pub struct PolicySet {
     version: Arc<str>,
     /// Sorted by id, so that what is reported does not depend on the order of documents.
     rules: Vec<Rule>,
+    index: Index,
     /// Every fact that a condition reads.
     reads: Vec<Read>,
     cases: Vec<(Arc<str>, Case)>,
@@ -206,7 +209,17 @@ impl PolicySet {
 
     /// The verdict, the rule behind it, and the obligations.
     pub fn decide(&self, facts: &Facts<'_>) -> Arc<Decision> {
-        self.cache.get_or(&self.reads, facts, || decide::decide(&self.rules, facts))
+        self.cache.get_or(&self.reads, facts, || decide::decide(&self.rules, self.candidates(facts), facts))
+    }
+
+    /// The rules that may apply, in their order.
+    fn candidates(&self, facts: &Facts<'_>) -> impl Iterator<Item = usize> {
+        self.index.candidates(facts.operation.class, &facts.connection.name)
+    }
+
+    /// [`Self::decide`] without what it remembers: what a decision over new facts costs.
+    pub fn decide_anew(&self, facts: &Facts<'_>) -> Decision {
+        decide::decide(&self.rules, self.candidates(facts), facts)
     }
 
     /// The names of all rules, sorted.

@@ -72,6 +72,31 @@ fn arbitrary_condition() -> impl Strategy<Value = String> {
     })
 }
 
+/// Conditions over class and connection, mixed with others.
+fn scoped_condition() -> impl Strategy<Value = String> {
+    let scope = proptest::sample::select(vec![
+        "operation.class == 'chat.completions'",
+        "'embeddings' == operation.class",
+        "operation.class != 'unknown'",
+        "operation.class in ['sql.read', 'sql.write', 'unknown']",
+        "!(operation.class in ['chat.completions'])",
+        "operation.class.startsWith('sql.')",
+        "connection.name == 'models'",
+        "connection.name in ['models', 'other']",
+        "connection.name != 'models'",
+        "true",
+        "false",
+    ]);
+    let leaf = prop_oneof![scope.prop_map(str::to_owned), arbitrary_condition()];
+    leaf.prop_recursive(3, 10, 2, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a}) && ({b})")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a}) || ({b})")),
+            inner.prop_map(|a| format!("!({a})")),
+        ]
+    })
+}
+
 /// What the `cel` crate's own interpreter makes of a condition.
 fn reference(when: &str, world: &World) -> Option<bool> {
     let mut context = cel::Context::default();
@@ -137,7 +162,36 @@ proptest! {
         let Ok(policy) = allow(&when) else { return Ok(()) };
         for world in worlds.iter().chain(&worlds) {
             let facts = world.facts();
-            prop_assert_eq!(&*policy.decide(&facts), &decide::decide(&policy.rules, &facts));
+            prop_assert_eq!(&*policy.decide(&facts), &decide::decide(&policy.rules, 0..policy.rules.len(), &facts));
+        }
+    }
+
+    /// Asking only the rules that may apply gives what asking all of them gives, for every class and connection.
+    #[test]
+    fn the_index_leaves_nothing_out(
+        whens in proptest::collection::vec(scoped_condition(), 1..6),
+        effects in proptest::collection::vec(proptest::sample::select(vec!["allow", "block"]), 6),
+        made in arbitrary_world(),
+    ) {
+        let rules: Vec<String> = whens
+            .iter()
+            .zip(effects)
+            .enumerate()
+            .map(|(number, (when, effect))| {
+                let when = serde_json::to_string(when).expect("json");
+                format!("  - {{id: r{number}, effect: {effect}, when: {when}}}\n")
+            })
+            .collect();
+        let Ok(policy) = load(&rules.concat()) else { return Ok(()) };
+        for class in crate::OperationClass::ALL {
+            for name in ["models", "other", ""] {
+                let mut world = made.clone();
+                world.operation.class = *class;
+                world.connection.name = name.into();
+                let facts = world.facts();
+                let all = decide::decide(&policy.rules, 0..policy.rules.len(), &facts);
+                prop_assert_eq!(policy.decide_anew(&facts), all, "{} {} {:?}", class, name, whens);
+            }
         }
     }
 
