@@ -8,12 +8,25 @@ use std::sync::Arc;
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
 )]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum ConnectionKind {
     /// The OpenAI API and servers compatible with it.
+    #[serde(rename = "openai")]
     OpenAi,
     /// The Anthropic API.
     Anthropic,
+    /// Google's Gemini API.
+    Gemini,
+    /// vLLM: the OpenAI API and its own administration.
+    Vllm,
+    /// Text Generation Inference.
+    Tgi,
+    /// Ollama.
+    Ollama,
+    /// The Open Inference Protocol over HTTP: Triton, MLServer, `KServe`; `TorchServe` and TensorFlow Serving too.
+    KserveV2,
+    /// MLflow, and hubs from which models are downloaded.
+    Mlflow,
     /// Any other HTTP endpoint.
     Http,
 }
@@ -24,13 +37,42 @@ impl ConnectionKind {
         match self {
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+            Self::Vllm => "vllm",
+            Self::Tgi => "tgi",
+            Self::Ollama => "ollama",
+            Self::KserveV2 => "kserve-v2",
+            Self::Mlflow => "mlflow",
             Self::Http => "http",
         }
     }
 
+    /// Every kind, in the order of the documentation.
+    pub const ALL: &[Self] = &[
+        Self::OpenAi,
+        Self::Anthropic,
+        Self::Gemini,
+        Self::Vllm,
+        Self::Tgi,
+        Self::Ollama,
+        Self::KserveV2,
+        Self::Mlflow,
+        Self::Http,
+    ];
+
     /// Whether models are served behind it, so that an operation nobody understands is worth blocking.
     pub const fn serves_models(self) -> bool {
-        matches!(self, Self::OpenAi | Self::Anthropic)
+        !matches!(self, Self::Http)
+    }
+
+    /// Whether it is a service on the internet that is of no use without a credential.
+    pub const fn needs_credential(self) -> bool {
+        matches!(self, Self::OpenAi | Self::Anthropic | Self::Gemini)
+    }
+
+    /// Whether a request for a stream is answered with server-sent events that begin with comments as well.
+    pub const fn streams_events(self) -> bool {
+        matches!(self, Self::OpenAi | Self::Anthropic | Self::Vllm)
     }
 }
 

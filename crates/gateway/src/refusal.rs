@@ -263,7 +263,7 @@ impl Refusal {
         let code = self.kind.code();
         let status = self.kind.status();
         match dialect {
-            Some(ConnectionKind::OpenAi) => {
+            Some(ConnectionKind::OpenAi | ConnectionKind::Vllm) => {
                 let error = serde_json::json!({"error": {
                     "message": self.sentence(request), "type": openai_type(status), "param": null, "code": code}});
                 ("application/json", error.to_string())
@@ -271,6 +271,23 @@ impl Refusal {
             Some(ConnectionKind::Anthropic) => {
                 let error = serde_json::json!({"type": "error", "error": {
                     "type": anthropic_type(status), "message": self.sentence(request)}, "request_id": request});
+                ("application/json", error.to_string())
+            }
+            Some(ConnectionKind::Gemini) => {
+                let error = serde_json::json!({"error": {"code": status.as_u16(), "message": self.sentence(request),
+                    "status": google_status(status)}});
+                ("application/json", error.to_string())
+            }
+            Some(ConnectionKind::Tgi) => {
+                let error = serde_json::json!({"error": self.sentence(request), "error_type": code});
+                ("application/json", error.to_string())
+            }
+            Some(ConnectionKind::Ollama | ConnectionKind::KserveV2) => {
+                ("application/json", serde_json::json!({"error": self.sentence(request)}).to_string())
+            }
+            Some(ConnectionKind::Mlflow) => {
+                let error =
+                    serde_json::json!({"error_code": mlflow_code(status), "message": self.sentence(request)});
                 ("application/json", error.to_string())
             }
             Some(ConnectionKind::Http) | None => {
@@ -288,7 +305,7 @@ impl Refusal {
         let (_, body) = self.body(Some(dialect), request);
         match dialect {
             ConnectionKind::Anthropic => format!("event: error\ndata: {body}\n\n"),
-            ConnectionKind::OpenAi | ConnectionKind::Http => format!("data: {body}\n\n"),
+            _ => format!("data: {body}\n\n"),
         }
     }
 
@@ -361,6 +378,33 @@ fn anthropic_type(status: StatusCode) -> &'static str {
         503 => "overloaded_error",
         400..=499 => "invalid_request_error",
         _ => "api_error",
+    }
+}
+
+/// The error statuses of Google's APIs by status.
+fn google_status(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        409 => "ABORTED",
+        429 => "RESOURCE_EXHAUSTED",
+        502..=504 => "UNAVAILABLE",
+        400..=499 => "INVALID_ARGUMENT",
+        _ => "INTERNAL",
+    }
+}
+
+/// The error codes of MLflow by status.
+fn mlflow_code(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "RESOURCE_DOES_NOT_EXIST",
+        429 => "REQUEST_LIMIT_EXCEEDED",
+        502..=504 => "TEMPORARILY_UNAVAILABLE",
+        400..=499 => "INVALID_PARAMETER_VALUE",
+        _ => "INTERNAL_ERROR",
     }
 }
 

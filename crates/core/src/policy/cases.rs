@@ -194,11 +194,8 @@ fn read_principal(report: &mut Report<'_>, given: Map<'_>) -> Option<Principal> 
 
 fn read_connection(report: &mut Report<'_>, given: Map<'_>) -> Option<Connection> {
     let map = below(report, given, "connection", &["name", "kind", "tags", "upstream"]);
-    let words = [
-        ("openai", ConnectionKind::OpenAi),
-        ("anthropic", ConnectionKind::Anthropic),
-        ("http", ConnectionKind::Http),
-    ];
+    let words: Vec<(&str, ConnectionKind)> =
+        ConnectionKind::ALL.iter().map(|kind| (kind.as_str(), *kind)).collect();
     let kind = match map.and_then(|map| map.get("kind")) {
         Some(kind) => report.word(kind, "kind", &words),
         None => Some(ConnectionKind::OpenAi),

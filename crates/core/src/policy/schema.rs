@@ -1,6 +1,6 @@
 //! The fields that a condition may name. What is not in this table does not compile.
 
-use crate::OperationClass;
+use crate::{ConnectionKind, OperationClass};
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +147,7 @@ pub(super) fn words(field: TextField) -> Option<Vec<&'static str>> {
     match field {
         TextField::Class => Some(OperationClass::ALL.iter().map(|class| class.as_str()).collect()),
         TextField::PrincipalKind => Some(vec!["user", "service", "agent"]),
-        TextField::ConnectionKind => Some(vec!["openai", "anthropic", "http"]),
+        TextField::ConnectionKind => Some(ConnectionKind::ALL.iter().map(|kind| kind.as_str()).collect()),
         TextField::Weekday => Some(WEEKDAYS.to_vec()),
         _ => None,
     }

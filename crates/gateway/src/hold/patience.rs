@@ -30,7 +30,7 @@ impl Patience {
         if prefer.respond_async {
             return Self::None;
         }
-        if stream && kind.serves_models() {
+        if stream && kind.streams_events() {
             return Self::Stream(holding.commit_after);
         }
         let announced =

@@ -85,7 +85,7 @@ pub fn respond(sent: Sent) -> Result<Response<Body>, Refusal> {
 fn call_guard(form: Form, session: &Arc<Session>, permit: &Permit, status: StatusCode) -> Option<CallGuard> {
     let kind = session.target.settings.connection.kind;
     let operation = Arc::clone(permit.operation());
-    if kind == ConnectionKind::Http || !calls::may_call(operation.class) || !status.is_success() {
+    if !kind.serves_models() || !calls::may_call(operation.class) || !status.is_success() {
         return None;
     }
     let (session, headers) = (Arc::clone(session), permit.call().headers.clone());
@@ -237,9 +237,9 @@ fn body_masker(
     headers: &HeaderMap,
 ) -> Result<BodyMasker, Refusal> {
     let dialect = match kind {
-        ConnectionKind::OpenAi => Dialect::OpenAi,
+        ConnectionKind::OpenAi | ConnectionKind::Vllm => Dialect::OpenAi,
         ConnectionKind::Anthropic => Dialect::Anthropic,
-        ConnectionKind::Http => Dialect::Generic,
+        _ => Dialect::Generic,
     };
     let format = BodyFormat::of(content_type(headers), dialect);
     if format == BodyFormat::Unreadable {

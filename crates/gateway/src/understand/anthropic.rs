@@ -5,10 +5,10 @@ use keyward_core::OperationClass::{
 };
 
 use super::routes::Body::{Json, JsonOrNothing, Multipart, Nothing, Unread};
-use super::routes::{Found, Path, Route, look_up};
+use super::routes::{Route, Table};
 
 /// Asking after a batch is what creating it is.
-pub(super) const ROUTES: &[Route] = &[
+const ROUTES: &[Route] = &[
     ("POST", "messages", ChatCompletions, Json),
     ("POST", "messages/count_tokens", ChatCompletions, Json),
     ("POST", "complete", ChatCompletions, Json),
@@ -30,7 +30,5 @@ pub(super) const ROUTES: &[Route] = &[
     ("DELETE", "organizations/**", AdminConfig, Unread),
 ];
 
-/// What a request does.
-pub(super) fn find(method: &str, path: &Path<'_>) -> Found {
-    look_up(ROUTES, method, path)
-}
+/// The table.
+pub(super) const TABLE: Table = Table { prefixes: &["v1"], routes: ROUTES };

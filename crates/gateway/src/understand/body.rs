@@ -67,7 +67,7 @@ pub(super) fn check_headers(body: Body, headers: &HeaderMap) -> Result<(), Under
             }
             true
         }
-        Body::Unread => true,
+        Body::Unread | Body::JsonOrOther => true,
     };
     if fits { Ok(()) } else { Err(UnderstandError::ContentType) }
 }

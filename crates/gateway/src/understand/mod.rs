@@ -15,13 +15,19 @@ mod anthropic;
 mod body;
 mod error;
 mod form;
+mod gemini;
 mod generic;
 mod json;
+mod kserve;
+mod mlflow;
+mod ollama;
 mod openai;
 mod routes;
 mod secret_files;
 #[cfg(test)]
 mod tests;
+mod tgi;
+mod vllm;
 
 use http::{HeaderMap, Method};
 use keyward_core::{ConnectionKind, Operation, OperationClass, Resource};
@@ -31,7 +37,7 @@ pub use self::json::{JSON_DEPTH_MAX, TOOLS_MAX};
 
 use self::body::Encoding;
 use self::json::Judged;
-use self::routes::{Body, Found, Path};
+use self::routes::{Body, Found, Path, Table};
 
 /// Whether the verdict needs the request's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +54,7 @@ pub fn body_need(kind: ConnectionKind, method: &Method, path: &str, headers: &He
     match find(kind, method.as_str(), &path, "", headers).body {
         // Where no body belongs, its absence is worth proving.
         Body::Json | Body::JsonOrNothing | Body::Nothing | Body::Form => BodyNeed::Whole,
-        Body::Multipart | Body::Unread => BodyNeed::None,
+        Body::Multipart | Body::Unread | Body::JsonOrOther => BodyNeed::None,
     }
 }
 
@@ -93,6 +99,11 @@ pub fn understand(
         found.class
     };
     let mut model = if found.model.is_empty() { judged.model } else { found.model };
+    if model.is_empty()
+        && let Some(named) = body.filter(|_| loads(class)).and_then(named_in)
+    {
+        model = named;
+    }
     if class == OperationClass::ModelExport {
         let name = exported_model(&model).len();
         model.truncate(name);
@@ -107,6 +118,24 @@ pub fn understand(
         body_bytes: body.map(|bytes| bytes.len() as u64).or_else(|| body::declared(headers)),
         touches_secret_file: judged.touches_secret_file,
     })
+}
+
+/// Whether a class changes which models there are.
+const fn loads(class: OperationClass) -> bool {
+    matches!(
+        class,
+        OperationClass::ModelLoad
+            | OperationClass::ModelUnload
+            | OperationClass::ModelExport
+            | OperationClass::LoraLoad
+    )
+}
+
+/// The model that a body names under another name than `model`. It was read strictly before, so a name stands once.
+fn named_in(body: &[u8]) -> Option<String> {
+    const NAMES: [&str; 4] = ["name", "lora_name", "model_name", "source"];
+    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
+    NAMES.iter().find_map(|name| value.get(*name)?.as_str()).map(str::to_owned)
 }
 
 /// The model's name without the part of the route that exports it: `org/small` of `org/small/weights/shard-1`.
@@ -134,15 +163,34 @@ fn exports(
     }
     let open =
         matches!(class, OperationClass::Unknown | OperationClass::ModelsList | OperationClass::FilesRead);
-    reads && open && path.leads_to_weights()
+    // A registry names the file in the query.
+    let named = || path.leads_to_weights() || query.iter().any(|(_, value)| routes::names_weights(value));
+    reads && open && if kind == ConnectionKind::Mlflow { named() } else { path.leads_to_weights() }
+}
+
+/// The table of a kind; none where everything is what its method says.
+const fn table(kind: ConnectionKind) -> Option<&'static Table> {
+    Some(match kind {
+        ConnectionKind::OpenAi => &openai::TABLE,
+        ConnectionKind::Anthropic => &anthropic::TABLE,
+        ConnectionKind::Gemini => &gemini::TABLE,
+        ConnectionKind::Vllm => &vllm::TABLE,
+        ConnectionKind::Tgi => &tgi::TABLE,
+        ConnectionKind::Ollama => &ollama::TABLE,
+        ConnectionKind::KserveV2 => &kserve::TABLE,
+        ConnectionKind::Mlflow => &mlflow::TABLE,
+        ConnectionKind::Http => return None,
+    })
 }
 
 fn find(kind: ConnectionKind, method: &str, path: &Path<'_>, query: &str, headers: &HeaderMap) -> Found {
-    match kind {
-        ConnectionKind::OpenAi => openai::find(method, path),
-        ConnectionKind::Anthropic => anthropic::find(method, path),
-        ConnectionKind::Http => generic::find(method, query, Encoding::of(headers)),
+    let encoding = Encoding::of(headers);
+    let Some(table) = table(kind) else { return generic::find(method, query, encoding) };
+    let mut found = routes::look_up(table, method, path);
+    if found.body == Body::JsonOrOther {
+        found.body = if encoding == Encoding::Json { Body::JsonOrNothing } else { Body::Unread };
     }
+    found
 }
 
 /// What one call of a tool does.

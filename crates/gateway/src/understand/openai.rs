@@ -6,11 +6,11 @@ use keyward_core::OperationClass::{
 };
 
 use super::routes::Body::{Json, JsonOrNothing, Multipart, Nothing, Unread};
-use super::routes::{Found, Path, Route, look_up};
+use super::routes::{Route, Table};
 
 /// Asking after a batch, a job or a stored response is what creating it is. Stored chat completions, realtime sessions,
 /// assistants, vector stores, containers and evaluations are not in the table, and so unknown.
-pub(super) const ROUTES: &[Route] = &[
+const ROUTES: &[Route] = &[
     ("POST", "chat/completions", ChatCompletions, Json),
     ("POST", "completions", ChatCompletions, Json),
     ("POST", "responses", Responses, Json),
@@ -66,7 +66,5 @@ pub(super) const ROUTES: &[Route] = &[
     ("GET", "version", MetricsRead, Nothing),
 ];
 
-/// What a request does.
-pub(super) fn find(method: &str, path: &Path<'_>) -> Found {
-    look_up(ROUTES, method, path)
-}
+/// The table.
+pub(super) const TABLE: Table = Table { prefixes: &["v1"], routes: ROUTES };

@@ -36,6 +36,8 @@ pub(super) enum Body {
     Json,
     /// One JSON object, or none.
     JsonOrNothing,
+    /// JSON where the type says so, else anything, passed on unread.
+    JsonOrOther,
     /// `application/x-www-form-urlencoded`.
     Form,
     /// `multipart/form-data`, passed on unread.
@@ -61,52 +63,72 @@ impl Found {
     pub(super) fn unknown() -> Self {
         Self::of(OperationClass::Unknown, Body::Unread)
     }
+
+    /// Notes what a wildcard stands for, by the segment before it. The first one counts.
+    fn note(&mut self, before: &str, name: &str) {
+        let noted = match before {
+            "models" | "tunedModels" | "predictions" | "explanations" | "registered-models" => {
+                &mut self.model
+            }
+            "files" | "uploads" | "blobs" | "artifacts" => &mut self.file,
+            _ => return,
+        };
+        if noted.is_empty() {
+            *noted = decoded(name).into_owned();
+        }
+    }
 }
 
-/// One route: method, path below the API's root, class, body. In a path, `*` is one segment, and `**` at the end is one
-/// or more.
+/// One route: method, path below the API's root, class, body. In a path, `*` is one segment, `*:verb` one that ends so,
+/// and `**` at the end is one or more.
 pub(super) type Route = (&'static str, &'static str, OperationClass, Body);
 
+/// The routes of one API.
+pub(super) struct Table {
+    /// First segments that a path may have before its route: versions, mostly, which the upstream's base path may hold.
+    pub(super) prefixes: &'static [&'static str],
+    pub(super) routes: &'static [Route],
+}
+
 /// Looks `method` and `path` up. `HEAD` is what `GET` is.
-pub(super) fn look_up(table: &[Route], method: &str, path: &Path<'_>) -> Found {
+pub(super) fn look_up(table: &Table, method: &str, path: &Path<'_>) -> Found {
     let method = if method == "HEAD" { "GET" } else { method };
-    let segments = path.below_version();
-    for (route_method, pattern, class, body) in table {
+    let segments = path.below(table.prefixes);
+    for (route_method, pattern, class, body) in table.routes {
         if *route_method != method {
             continue;
         }
-        let Some(wild) = matched(pattern, segments) else { continue };
         let mut found = Found::of(*class, *body);
-        match pattern.split('/').next() {
-            Some("models") => found.model = wild,
-            Some("files" | "uploads") => found.file = wild,
-            _ => {}
+        if matched(pattern, segments, &mut found) {
+            return found;
         }
-        return found;
     }
     Found::unknown()
 }
 
-/// What the wildcard stands for (empty where there is none), or nothing where the pattern does not fit.
-fn matched(pattern: &str, segments: &[&str]) -> Option<String> {
-    let mut wild = String::new();
-    let mut rest = segments;
+/// Whether a path fits a pattern. What the wildcards behind `models`, `files` and the like stand for is noted.
+fn matched(pattern: &str, segments: &[&str], found: &mut Found) -> bool {
+    let (mut rest, mut before) = (segments, "");
     for part in pattern.split('/') {
         if part == "**" {
-            let named = !rest.is_empty() && rest.iter().all(|segment| !segment.is_empty());
-            return named.then(|| decoded(&rest.join("/")).into_owned());
+            found.note(before, &rest.join("/"));
+            return !rest.is_empty() && rest.iter().all(|segment| !segment.is_empty());
         }
-        let (first, after) = rest.split_first()?;
-        if part == "*" && !first.is_empty() {
-            if wild.is_empty() {
-                wild = decoded(first).into_owned();
-            }
-        } else if part != *first {
-            return None;
+        let Some((first, after)) = rest.split_first() else { return false };
+        match part.strip_prefix('*') {
+            // `*:verb`: a name and what is done with it.
+            Some(verb) => match first.strip_suffix(verb) {
+                Some(name) if !name.is_empty() && (verb.is_empty() || !name.contains(':')) => {
+                    found.note(before, name);
+                }
+                _ => return false,
+            },
+            None if part != *first => return false,
+            None => {}
         }
-        rest = after;
+        (rest, before) = (after, part);
     }
-    rest.is_empty().then_some(wild)
+    rest.is_empty()
 }
 
 fn decoded(segment: &str) -> Cow<'_, str> {
@@ -151,10 +173,10 @@ impl<'p> Path<'p> {
         &self.decoded
     }
 
-    /// The segments without a leading `v1`, which the upstream's base path may hold.
-    fn below_version(&self) -> &[&'p str] {
+    /// The segments without a leading one of `prefixes`.
+    fn below(&self, prefixes: &[&str]) -> &[&'p str] {
         match self.segments.split_first() {
-            Some((&"v1", rest)) => rest,
+            Some((first, rest)) if prefixes.contains(first) => rest,
             _ => &self.segments,
         }
     }

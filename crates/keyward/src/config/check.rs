@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use keyward_core::ConnectionKind;
 use serde::de::DeserializeOwned;
 
 use super::document::{
@@ -216,7 +215,7 @@ impl Check<'_, '_> {
     }
 
     fn connection(&mut self, path: &str, connection: &ConnectionSettings) {
-        if connection.credential.is_none() && connection.kind != ConnectionKind::Http {
+        if connection.credential.is_none() && connection.kind.needs_credential() {
             let message = format!("`{}` has no credential to put on requests", connection.name);
             let help = format!("add `credential: {{secret: keyward://{}, inject: bearer}}`", connection.name);
             self.say(path, &message, &help);

@@ -246,7 +246,7 @@ pub struct ConnectionSettings {
     /// `https://host[:port][/base/path]`.
     #[schemars(extend("format" = "http-url"))]
     pub upstream: String,
-    /// What is put on requests; every kind but `http` needs one.
+    /// What is put on requests; `openai`, `anthropic` and `gemini` need one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<Credential>,
     /// Host names that lead here without the name in the path.

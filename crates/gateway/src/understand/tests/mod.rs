@@ -1,11 +1,13 @@
+mod kinds;
+
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use keyward_core::{ConnectionKind, Operation, OperationClass};
 use proptest::prelude::*;
 
 use super::*;
-use crate::understand::routes::{Body, Route};
+use crate::understand::routes::Body;
 
-const KINDS: [ConnectionKind; 3] = [ConnectionKind::OpenAi, ConnectionKind::Anthropic, ConnectionKind::Http];
+const KINDS: &[ConnectionKind] = ConnectionKind::ALL;
 
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
     pairs
@@ -37,23 +39,22 @@ fn class(kind: ConnectionKind, method: &str, path: &str) -> Result<OperationClas
 
 #[test]
 fn every_route_of_the_tables_is_found_with_and_without_version() {
-    let tables: [(ConnectionKind, &[Route]); 2] =
-        [(ConnectionKind::OpenAi, openai::ROUTES), (ConnectionKind::Anthropic, anthropic::ROUTES)];
-    for (kind, table) in tables {
-        for (method, pattern, wanted, body) in table {
+    for (kind, table) in KINDS.iter().filter_map(|kind| Some((*kind, table(*kind)?))) {
+        for (method, pattern, wanted, body) in table.routes {
             let path = pattern.replace("**", "org/name").replace('*', "some-id");
-            for path in [format!("/v1/{path}"), format!("/{path}")] {
+            let below = table.prefixes.iter().map(|prefix| format!("/{prefix}/{path}"));
+            for path in below.chain([format!("/{path}")]) {
                 let content_type = match body {
                     Body::Json | Body::JsonOrNothing => "application/json",
                     Body::Multipart => "multipart/form-data; boundary=x",
-                    Body::Nothing | Body::Form | Body::Unread => "text/plain",
+                    Body::Nothing | Body::Form | Body::Unread | Body::JsonOrOther => "text/plain",
                 };
                 let headers = headers(&[("content-type", content_type)]);
                 let bytes: Option<&[u8]> = matches!(body, Body::Json).then_some(b"{}");
                 let operation = understand(kind, method, &path, "", &headers, bytes).expect(&path);
                 assert_eq!(operation.class, *wanted, "{method} {path}");
                 let need = body_need(kind, &method.parse::<Method>().expect("method"), &path, &headers);
-                let read = !matches!(body, Body::Multipart | Body::Unread);
+                let read = !matches!(body, Body::Multipart | Body::Unread | Body::JsonOrOther);
                 assert_eq!(need == BodyNeed::Whole, read, "{method} {path}");
             }
         }
@@ -129,12 +130,12 @@ fn weights_are_an_export_however_they_are_spelled() {
         ] {
             for method in ["GET", "HEAD"] {
                 assert_eq!(
-                    class(kind, method, path),
+                    class(*kind, method, path),
                     Ok(OperationClass::ModelExport),
                     "{kind:?} {method} {path}"
                 );
             }
-            assert_ne!(class(kind, "PUT", path), Ok(OperationClass::ModelExport));
+            assert_ne!(class(*kind, "PUT", path), Ok(OperationClass::ModelExport));
         }
     }
     let with_query = |kind, method, path| {
@@ -205,7 +206,7 @@ fn paths_that_could_be_read_in_two_ways_are_refused() {
             "/a/.;x=1/b",
             "/a%0d%0ab",
         ] {
-            assert_eq!(class(kind, "GET", path), Err(UnderstandError::Path), "{path:?}");
+            assert_eq!(class(*kind, "GET", path), Err(UnderstandError::Path), "{path:?}");
         }
     }
     for query in ["a=%", "a=%zz", "a=%ff"] {
@@ -402,7 +403,7 @@ fn refusals_have_stable_codes() {
 proptest! {
     #[test]
     fn no_bytes_end_the_process(
-        kind in proptest::sample::select(&KINDS[..]),
+        kind in proptest::sample::select(KINDS),
         method in proptest::sample::select(vec!["GET", "POST", "DELETE", "x"]),
         path in prop_oneof![".{0,60}", "/[a-z0-9%./;]{0,60}", Just("/v1/chat/completions".to_owned()), Just("/v1/messages".to_owned())],
         query in prop_oneof![".{0,40}", "[a-z0-9%&=;+]{0,60}"],
