@@ -179,12 +179,9 @@ pub(crate) fn may_be_spelled(profile: &Profile, text: &[u8]) -> bool {
 fn first_sign(text: &[u8], from: usize, ended: bool) -> Option<usize> {
     let mut at = from;
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        let mut end = [b' '; BLOCK];
-        let block = rest.first_chunk::<BLOCK>().unwrap_or_else(|| {
-            end.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-            &end
-        });
-        if !block.iter().fold(false, |any, byte| any | may_begin_unit(*byte)) {
+        if let Some(block) = rest.first_chunk::<BLOCK>()
+            && !block.iter().fold(false, |any, byte| any | may_begin_unit(*byte))
+        {
             at += BLOCK;
             continue;
         }
