@@ -171,8 +171,10 @@ proptest! {
     ) {
         let body = parts.concat();
         for format in [TEXT, BodyFormat::Json] {
-            let whole = run(&profile(), format, body.as_bytes(), usize::MAX).unwrap();
-            prop_assert_eq!(run(&profile(), format, body.as_bytes(), chunk).unwrap(), whole);
+            // With a zero in its first bytes a body may be in no charset that is read: then it is refused, however it is cut.
+            let whole = run(&profile(), format, body.as_bytes(), usize::MAX);
+            prop_assert!(matches!(whole, Ok(_) | Err(MaskError::Charset)), "{:?}", whole);
+            prop_assert_eq!(run(&profile(), format, body.as_bytes(), chunk), whole);
         }
     }
 }
