@@ -5,12 +5,15 @@
 //!
 //! In suggested reading order: [`json`] (an incremental scanner and string unescaper), [`sse`] (event stream frames and
 //! their lines), [`http1`] (which requests have one reading), [`aws_event`] (AWS's binary event streams),
-//! [`websocket`] (frames and messages), [`coding`] (gzip, deflate, brotli and zstd).
+//! [`websocket`] (frames and messages), [`coding`] (gzip, deflate, brotli and zstd). Two read whole texts and say what
+//! they would do: [`shell`] (the commands of a script) and [`sql`] (the intent of statements).
 
 pub mod aws_event;
 pub mod coding;
 pub mod fuzz;
 pub mod http1;
 pub mod json;
+pub mod shell;
+pub mod sql;
 pub mod sse;
 pub mod websocket;
