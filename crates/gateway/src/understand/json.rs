@@ -10,7 +10,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::{UnderstandError, secret_files};
+use super::{UnderstandError, secret_files, tool_call};
 
 /// Deepest nesting of a body.
 pub const JSON_DEPTH_MAX: usize = 64;
@@ -39,6 +39,19 @@ const JUDGED_NAMES: &[&str] = &[
     "lora_path",
 ];
 
+/// Names below which every text is an argument of a tool's call, in whichever dialect.
+const ARGUMENT_NAMES: &[&str] = &[
+    "arguments",
+    "args",
+    "tool_calls",
+    "function_call",
+    "functionCall",
+    "toolUse",
+    "tool_input",
+    "action",
+    "operation",
+];
+
 /// Names whose text points at something.
 const REFERENCE_NAMES: &[&str] = &[
     "path",
@@ -54,6 +67,15 @@ const REFERENCE_NAMES: &[&str] = &[
     "audio_url",
     "video_url",
     "file_url",
+    "fileUri",
+    "file_uri",
+    "server_url",
+    "base_url",
+    "webhook",
+    "callback_url",
+    "image",
+    "audio",
+    "video",
     "lora_path",
     "chat_template",
     "tokenizer",
@@ -94,7 +116,7 @@ impl Judged {
 
     /// Looks at an argument of a tool: a text, or JSON in a text.
     fn see_argument(&mut self, text: &str) {
-        self.see_reference(text);
+        self.touches_secret_file = self.touches_secret_file || tool_call::reaches(text, false);
         let opens = text.trim_start().starts_with(['{', '[', '"']);
         if self.touches_secret_file || !opens || self.inside >= INSIDE_MAX {
             return;
@@ -152,6 +174,8 @@ enum Place {
     /// `input`: an object is the arguments of a tool, anything else is prose or messages.
     Input,
     Reference,
+    /// What a tool's arguments may be: names and descriptions, none of them an argument.
+    Schema,
     /// Prose, or what is not judged.
     Plain,
 }
@@ -159,7 +183,12 @@ enum Place {
 impl Place {
     fn below(self, name: &str) -> Self {
         match (self, name) {
-            (Self::Argument, _) | (_, "arguments") => Self::Argument,
+            (Self::Argument, _) => Self::Argument,
+            (Self::Schema, _)
+            | (Self::Tool | Self::Function, "parameters" | "input_schema" | "inputSchema" | "schema") => {
+                Self::Schema
+            }
+            (_, name) if ARGUMENT_NAMES.contains(&name) => Self::Argument,
             (Self::Top, "model") => Self::Model,
             (Self::Top, "stream") => Self::Stream,
             (Self::Top, "tools" | "functions") => Self::Tools,
@@ -175,7 +204,7 @@ impl Place {
     fn element(self) -> Self {
         match self {
             Self::Tools => Self::Tool,
-            Self::Argument | Self::Reference => self,
+            Self::Argument | Self::Reference | Self::Schema => self,
             _ => Self::Plain,
         }
     }
@@ -261,7 +290,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
             }
             Place::Argument => judged.see_argument(text),
             Place::Reference => judged.see_reference(text),
-            Place::Function | Place::Input | Place::Plain => {}
+            Place::Function | Place::Input | Place::Schema | Place::Plain => {}
         }
         Ok(())
     }

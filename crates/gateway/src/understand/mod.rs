@@ -12,11 +12,13 @@
 //!   of such a body blocks the route*.
 
 mod anthropic;
+mod arguments;
 mod body;
 mod error;
 mod form;
 mod gemini;
 mod generic;
+mod head;
 mod json;
 mod kserve;
 mod mlflow;
@@ -27,6 +29,7 @@ mod secret_files;
 #[cfg(test)]
 mod tests;
 mod tgi;
+mod tool_call;
 mod vllm;
 
 use http::{HeaderMap, Method};
@@ -34,6 +37,7 @@ use keyward_core::{ConnectionKind, Operation, OperationClass, Resource};
 
 pub use self::error::UnderstandError;
 pub use self::json::{JSON_DEPTH_MAX, TOOLS_MAX};
+pub use self::tool_call::{Called, tool_call};
 
 use self::body::Encoding;
 use self::json::Judged;
@@ -92,6 +96,9 @@ pub fn understand(
         judged.stream |= name == "stream" && value == "true";
     }
     judged.see_reference(canonical.decoded());
+    for value in head::references(headers) {
+        judged.see_reference(&value);
+    }
 
     let class = if exports(kind, method, found.class, &canonical, &query_values) {
         OperationClass::ModelExport
@@ -191,19 +198,4 @@ fn find(kind: ConnectionKind, method: &str, path: &Path<'_>, query: &str, header
         found.body = if encoding == Encoding::Json { Body::JsonOrNothing } else { Body::Unread };
     }
     found
-}
-
-/// What one call of a tool does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Called {
-    /// The intent.
-    pub class: OperationClass,
-    /// Whether its arguments reach for a file that commonly holds secrets.
-    pub touches_secret_file: bool,
-}
-
-/// What a call of a tool does, by the tool's name and its arguments: JSON, or free text.
-pub fn tool_call(tool: &str, arguments: &str) -> Called {
-    let judged = Judged::of_form(&[(tool.to_owned(), arguments.to_owned())]);
-    Called { class: OperationClass::ToolCall, touches_secret_file: judged.touches_secret_file }
 }

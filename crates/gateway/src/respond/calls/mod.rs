@@ -252,6 +252,7 @@ pub(super) fn called(request: &Operation, tool: &str, arguments: &str) -> Operat
     let mut operation = request.clone();
     operation.class = call.class;
     operation.resource.tools = vec![tool.to_owned()];
+    operation.resource.file = call.file;
     operation.touches_secret_file = call.touches_secret_file;
     operation.body_bytes = Some(arguments.len() as u64);
     operation
