@@ -1,6 +1,6 @@
 //! The tests that stand in a policy document: facts in part, and the verdict that is expected.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -52,8 +52,8 @@ impl Case {
         }
     }
 
-    /// Runs it.
-    pub(super) fn run(&self, policy: &PolicySet, file: &str) -> TestResult {
+    /// Runs it, and notes which rules its facts touch.
+    pub(super) fn run(&self, policy: &PolicySet, file: &str, touched: &mut HashSet<Arc<str>>) -> TestResult {
         let facts = Facts {
             principal: &self.principal,
             connection: &self.connection,
@@ -62,6 +62,7 @@ impl Case {
             now: self.now,
         };
         let decision = policy.decide(&facts);
+        touched.extend(decision.matched.iter().chain(&decision.observed).cloned());
         let named = |id: &str| decision.matched.iter().chain(&decision.observed).any(|rule| &**rule == id);
         let mut differences = Vec::new();
         if decision.verdict != self.verdict {

@@ -42,7 +42,11 @@ fn compile(text: &str) -> Result<Checked, Vec<Problem>> {
         environment.parser().parse_with_source_info(text)
     }));
     match parsed {
-        Ok(Ok((expression, info))) => check(&expression, &info),
+        Ok(Ok((expression, info))) => check(&expression, &info).map_err(|problems| {
+            // The parser counts bytes, and people count characters.
+            let characters = |offset| text.get(..offset).map_or(0, |before| before.chars().count());
+            problems.into_iter().map(|p| Problem { offset: characters(p.offset), ..p }).collect()
+        }),
         Ok(Err(errors)) => Err(errors
             .errors
             .iter()

@@ -54,19 +54,19 @@ const RULE_KEYS: &[&str] =
     &["id", "effect", "mode", "when", "reason", "message", "description", "approval", "mask"];
 
 /// Reads every document of a source.
-pub(super) fn read(report: &mut Report<'_>, text: &str, known_detector: &dyn Fn(&str) -> bool) -> Document {
+pub(super) fn read(report: &mut Report<'_>, text: &str, detectors: &[&str]) -> Document {
     let mut document = Document::default();
     let parts = documents(report, text);
     if parts.is_empty() && report.errors.is_empty() {
         report.line(1, 1, "the source holds no policy document", None);
     }
     for part in &parts {
-        read_one(report, part, known_detector, &mut document);
+        read_one(report, part, detectors, &mut document);
     }
     document
 }
 
-fn read_one(report: &mut Report<'_>, part: &At, known_detector: &dyn Fn(&str) -> bool, into: &mut Document) {
+fn read_one(report: &mut Report<'_>, part: &At, detectors: &[&str], into: &mut Document) {
     let Some(map) = report.map(part, "a policy", &["apiVersion", "kind", "metadata", "rules", "tests"])
     else {
         return;
@@ -86,7 +86,7 @@ fn read_one(report: &mut Report<'_>, part: &At, known_detector: &dyn Fn(&str) ->
     if let Some(rules) = map.need(report, "rules", "a policy") {
         for rule in report.list(rules, "rules") {
             let before = report.errors.len();
-            let read = read_rule(report, rule, known_detector);
+            let read = read_rule(report, rule, detectors);
             if before == report.errors.len() {
                 into.rules.extend(read);
             }
@@ -106,7 +106,7 @@ enum EffectWord {
     Mask,
 }
 
-fn read_rule(report: &mut Report<'_>, rule: &At, known_detector: &dyn Fn(&str) -> bool) -> Option<RuleText> {
+fn read_rule(report: &mut Report<'_>, rule: &At, detectors: &[&str]) -> Option<RuleText> {
     let map = report.map(rule, "a rule", RULE_KEYS)?;
     let id = map.need(report, "id", "a rule").and_then(|id| read_id(report, id));
     let words = [
@@ -127,7 +127,7 @@ fn read_rule(report: &mut Report<'_>, rule: &At, known_detector: &dyn Fn(&str) -
         None => None,
     };
     let reason = read_reason(report, map);
-    let effect = effect.and_then(|effect| read_effect(report, map, effect, known_detector));
+    let effect = effect.and_then(|effect| read_effect(report, map, effect, detectors));
     Some(RuleText {
         id: id?,
         at: map.at,
@@ -170,7 +170,7 @@ fn read_effect(
     report: &mut Report<'_>,
     map: Map<'_>,
     effect: EffectWord,
-    known_detector: &dyn Fn(&str) -> bool,
+    detectors: &[&str],
 ) -> Option<Effect> {
     for (key, wanted) in
         [("approval", matches!(effect, EffectWord::Approve)), ("mask", matches!(effect, EffectWord::Mask))]
@@ -191,7 +191,7 @@ fn read_effect(
         }
         EffectWord::Mask => {
             let mask = map.need(report, "mask", "a rule with `effect: mask`")?;
-            obligation::read(report, mask, known_detector).map(Effect::Mask)
+            obligation::read(report, mask, detectors).map(Effect::Mask)
         }
     }
 }

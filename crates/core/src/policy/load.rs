@@ -12,10 +12,7 @@ use super::yaml::Report;
 use super::{Cache, PolicyError, PolicySet, PolicySource, Rule};
 
 /// Compiles the sources, or reports every mistake in them.
-pub(super) fn load(
-    sources: &[PolicySource],
-    known_detector: &dyn Fn(&str) -> bool,
-) -> Result<PolicySet, Vec<PolicyError>> {
+pub(super) fn load(sources: &[PolicySource], detectors: &[&str]) -> Result<PolicySet, Vec<PolicyError>> {
     if sources.is_empty() {
         let mut report = Report { file: "policy", errors: Vec::new() };
         report.line(1, 1, "there is no policy at all, so everything would be blocked", None);
@@ -26,7 +23,7 @@ pub(super) fn load(
     let documents: Vec<Document> = reports
         .iter_mut()
         .zip(sources)
-        .map(|(report, source)| document::read(report, &source.text, known_detector))
+        .map(|(report, source)| document::read(report, &source.text, detectors))
         .collect();
     across(&mut reports, &documents);
 
@@ -38,6 +35,7 @@ pub(super) fn load(
     let mut compiled = compile_all(&conditions).into_iter();
     let (mut rules, mut reads, mut cases) = (Vec::new(), Vec::new(), Vec::new());
     for ((document, source), report) in documents.into_iter().zip(sources).zip(&mut reports) {
+        let file: Arc<str> = Arc::from(source.name.as_str());
         for text in document.rules {
             match compiled.next() {
                 Some(Ok(checked)) if checked.test == Test::Constant(false) => {
@@ -45,7 +43,7 @@ pub(super) fn load(
                 }
                 Some(Ok(checked)) => {
                     add_reads(&mut reads, checked.reads);
-                    rules.push(rule(text, checked.test));
+                    rules.push(rule(text, &file, checked.test));
                 }
                 Some(Err(problems)) => {
                     for problem in problems {
@@ -56,7 +54,6 @@ pub(super) fn load(
                 None => report.at(text.when_at, "the condition was not compiled", None),
             }
         }
-        let file: Arc<str> = Arc::from(source.name.as_str());
         cases.extend(document.cases.into_iter().map(|case| (Arc::clone(&file), case)));
     }
     let errors: Vec<PolicyError> = reports
@@ -114,33 +111,15 @@ fn add_reads(reads: &mut Vec<Read>, more: Vec<Read>) {
     }
 }
 
-fn rule(text: RuleText, condition: Test) -> Rule {
-    let RuleText { id, effect, observe, reason, .. } = text;
-    Rule { id, effect, observe, reason, condition }
+fn rule(text: RuleText, file: &Arc<str>, condition: Test) -> Rule {
+    let RuleText { id, at, effect, observe, reason, .. } = text;
+    Rule { id, file: Arc::clone(file), line: at.line(), effect, observe, reason, condition }
 }
 
-/// Where a problem in a condition stands in its source: exact where the line of the condition stands there as it is
-/// (plain, quoted and literal scalars), else the start of the condition.
+/// Where a problem in a condition stands in its source, else the start of the condition.
 fn place(source: &str, rule: &RuleText, problem: &Problem) -> (u64, u64) {
     let start = (rule.when_at.line(), rule.when_at.column());
-    exact(source, rule, problem.offset).unwrap_or(start)
-}
-
-fn exact(source: &str, rule: &RuleText, offset: usize) -> Option<(u64, u64)> {
-    let mut before = 0;
-    let (line, column) = rule.when.split('\n').find_map(|line| {
-        let length = line.chars().count() + 1;
-        let found = (offset < before + length).then(|| (line.trim_end(), offset - before));
-        before += length;
-        found
-    })?;
-    let begin = usize::try_from(rule.when_at.span().byte_offset()?).ok()?;
-    let at = begin + source.get(begin..)?.find(line).filter(|_| !line.is_empty())?;
-    let above = source.get(..at)?;
-    let line_start = above.rfind('\n').map_or(0, |newline| newline + 1);
-    let column = above.get(line_start..)?.chars().count() + column + 1;
-    let line = above.bytes().filter(|byte| *byte == b'\n').count() + 1;
-    Some((u64::try_from(line).ok()?, u64::try_from(column).ok()?))
+    super::place::exact(source, rule.when_at, &rule.when, problem.offset).unwrap_or(start)
 }
 
 /// Names and texts with their lengths, sorted by name: no two different sets are written the same way.

@@ -22,12 +22,14 @@ mod expr;
 mod index;
 mod load;
 mod obligation;
+mod place;
 mod schema;
 #[cfg(test)]
 mod tests;
 mod yaml;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -169,6 +171,26 @@ impl TestResult {
     }
 }
 
+/// What the tests of a set came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestRun {
+    /// Every test, in the order of the documents.
+    pub results: Vec<TestResult>,
+    /// The rules whose condition holds in none of the tests, sorted by id: their tests prove nothing.
+    pub untouched: Vec<RulePlace>,
+}
+
+/// Where a rule stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RulePlace {
+    /// Its id.
+    pub rule: Arc<str>,
+    /// The source's name.
+    pub file: Arc<str>,
+    /// Line, from 1.
+    pub line: u64,
+}
+
 /// A set of rules, compiled. One set decides for all connections; share it behind an `Arc`.
 pub struct PolicySet {
     version: Arc<str>,
@@ -184,22 +206,28 @@ pub struct PolicySet {
 /// A rule, compiled.
 struct Rule {
     id: Arc<str>,
+    /// Where it stands.
+    file: Arc<str>,
+    line: u64,
     effect: Effect,
     observe: bool,
     reason: Option<Arc<str>>,
     condition: Test,
 }
 
+impl Rule {
+    fn place(&self) -> RulePlace {
+        RulePlace { rule: Arc::clone(&self.id), file: Arc::clone(&self.file), line: self.line }
+    }
+}
+
 impl PolicySet {
-    /// Compiles the documents. `known_detector` says whether a detector or a group of detectors of that name exists.
+    /// Compiles the documents. `detectors` are the names that `mask` rules may choose from: detectors and their groups.
     ///
     /// # Errors
     /// Every mistake found, in the order of the sources.
-    pub fn load(
-        sources: &[PolicySource],
-        known_detector: &dyn Fn(&str) -> bool,
-    ) -> Result<Self, Vec<PolicyError>> {
-        load::load(sources, known_detector)
+    pub fn load(sources: &[PolicySource], detectors: &[&str]) -> Result<Self, Vec<PolicyError>> {
+        load::load(sources, detectors)
     }
 
     /// SHA-256, in hex, over the names and texts of the sources, whatever their order.
@@ -247,8 +275,12 @@ impl PolicySet {
     }
 
     /// Runs the tests that stand in the documents.
-    pub fn run_tests(&self) -> Vec<TestResult> {
-        self.cases.iter().map(|(file, case)| case.run(self, file)).collect()
+    pub fn run_tests(&self) -> TestRun {
+        let mut touched = HashSet::new();
+        let results = self.cases.iter().map(|(file, case)| case.run(self, file, &mut touched)).collect();
+        let untouched =
+            self.rules.iter().filter(|rule| !touched.contains(&rule.id)).map(Rule::place).collect();
+        TestRun { results, untouched }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::yaml::{At, Report};
+use super::yaml::{At, Report, near};
 use crate::field::{FIELD_BYTES_MAX, FIELDS_MAX};
 use crate::finding::Place;
 use crate::{Field, FieldRule, JsonPath, MaskRule, Style};
@@ -22,11 +22,7 @@ const FRAMING: [&str; 8] = [
 ];
 const PATH_HELP: &str = "a path is written like $.user.email, $..api_key or $.items[*].ssn";
 
-pub(super) fn read(
-    report: &mut Report<'_>,
-    node: &At,
-    known_detector: &dyn Fn(&str) -> bool,
-) -> Option<MaskRule> {
+pub(super) fn read(report: &mut Report<'_>, node: &At, detectors: &[&str]) -> Option<MaskRule> {
     let map = report.map(node, "mask", &["detect", "where", "style", "fields", "except"])?;
     let style =
         map.get("style").map_or(Some(Style::Redact), |style| report.word(style, "style", &Style::ALL));
@@ -47,9 +43,13 @@ pub(super) fn read(
         }
     };
     for (name, at) in &names {
-        if !known_detector(name) {
+        if !detectors.contains(name) {
             let message = format!("there is no detector and no group of detectors `{name}`");
-            report.at(*at, message, Some(DETECT_HELP.to_owned()));
+            let help = near(name, detectors).map_or_else(
+                || DETECT_HELP.to_owned(),
+                |near| format!("did you mean `{near}`? {DETECT_HELP}"),
+            );
+            report.at(*at, message, Some(help));
         }
     }
     let places_node = map.need(report, "where", "mask")?;

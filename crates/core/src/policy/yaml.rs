@@ -262,15 +262,18 @@ fn one_line(text: &str) -> String {
 
 /// `did you mean …?`, or the list of what would have been right.
 pub(super) fn nearest(word: &str, known: &[&str]) -> String {
+    near(word, known).map_or_else(
+        || format!("known are: {}", known.join(", ")),
+        |candidate| format!("did you mean `{candidate}`?"),
+    )
+}
+
+/// The known word that was likely meant.
+pub(super) fn near<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let lower = word.to_lowercase();
-    let best = known
+    let (distance, candidate) = known
         .iter()
         .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), *candidate))
-        .min_by_key(|(distance, _)| *distance);
-    match best {
-        Some((distance, candidate)) if distance <= 1 + candidate.len() / 3 => {
-            format!("did you mean `{candidate}`?")
-        }
-        _ => format!("known are: {}", known.join(", ")),
-    }
+        .min_by_key(|(distance, _)| *distance)?;
+    (distance <= 1 + candidate.len() / 3).then_some(candidate)
 }

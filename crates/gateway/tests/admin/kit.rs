@@ -310,7 +310,7 @@ fn settings(issuer: &str, url: &str) -> Settings {
         tags: [("env".to_owned(), "test".to_owned())].into(),
     };
     let credential = Credential { reference: "keyward://models".parse().unwrap(), inject: Inject::Bearer };
-    let policy = PolicySet::load(&[PolicySource::base()], &|_| true).unwrap();
+    let policy = PolicySet::load(&[PolicySource::base()], &["credentials"]).unwrap();
     let member = |group: &str| vec![format!("group:{group}")];
     Settings {
         issuers: vec![IssuerSettings::new("test", issuer, vec![OURS.to_owned()])],

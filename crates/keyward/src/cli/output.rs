@@ -43,6 +43,11 @@ impl Output {
         self.format == Format::Table
     }
 
+    /// Whether a program reads one object a line.
+    pub(super) fn is_json_lines(self) -> bool {
+        self.format == Format::Jsonl
+    }
+
     /// A list: as a table with these headings, or as data.
     pub(super) fn rows<T: Serialize>(
         self,

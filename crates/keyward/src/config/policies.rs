@@ -72,7 +72,7 @@ pub fn read_all(
 /// Every problem of every document.
 pub fn compile(documents: &[Document], detectors: &Detectors) -> Result<PolicySet, Vec<Problem>> {
     let sources: Vec<PolicySource> = documents.iter().map(|document| document.source.clone()).collect();
-    PolicySet::load(&sources, &|name| detectors.knows(name))
+    PolicySet::load(&sources, &detectors.names())
         .map_err(|errors| errors.into_iter().map(|error| problem(error, documents)).collect())
 }
 

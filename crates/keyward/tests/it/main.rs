@@ -24,6 +24,8 @@ mod masking;
 #[cfg(test)]
 mod passing;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
 mod prompts;
 #[cfg(test)]
 mod protocols;

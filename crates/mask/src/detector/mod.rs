@@ -184,6 +184,15 @@ impl Detectors {
         self.iter().any(|detector| detector.id() == name || detector.group() == name)
     }
 
+    /// Every name that [`Self::knows`], sorted.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> =
+            self.iter().flat_map(|detector| [detector.id(), detector.group()]).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// The automaton of these detectors, kept for the next profile: it takes long to build.
     pub(crate) fn word_set(
         &self,

@@ -141,6 +141,8 @@ fn a_pack_of_one_s_own_stands_beside_the_shipped_ones() {
     let good = pack("acme", "credentials", "x «acme_12345678» y", "acme_1234567");
     let detectors = Detectors::with_packs(&[("own.yaml", &good)]).unwrap();
     assert!(detectors.knows("acme") && detectors.knows("github_pat") && !detectors.knows("acm"));
+    let names = detectors.names();
+    assert!(names.iter().all(|name| detectors.knows(name)) && names.contains(&"acme") && names.is_sorted());
     let profile = Profile::builder().detectors(Arc::clone(&detectors), &["credentials"]).build().unwrap();
     assert_eq!(mask_bytes(&Arc::new(profile), b"acme_12345678").bytes, b"[REDACTED:acme]");
     assert_eq!(check_pack("own.yaml", &good), Ok(1));

@@ -49,7 +49,7 @@ tests:
   - {name: a key, given: {finding: {detectors: [github_token], groups: [credentials]}}, expect: {verdict: block, rules: [no-keys]}}
   - {name: nothing, given: {}, expect: {verdict: allow, not_rules: [no-keys]}}
 ";
-    let results = load(rules).unwrap().run_tests();
+    let results = load(rules).unwrap().run_tests().results;
     assert_eq!(results.len(), 2);
     assert!(results.iter().all(TestResult::passed), "{results:?}");
 }

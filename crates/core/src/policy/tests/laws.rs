@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::super::*;
-use super::{LADDER, World, allow, known, load};
+use super::{DETECTORS, LADDER, World, allow, load};
 use crate::Resource;
 
 const WORDS: [&str; 5] = ["", "eng", "engops", "ops", "e"];
@@ -198,7 +198,7 @@ proptest! {
     /// Whatever the text, loading ends with a set or with errors.
     #[test]
     fn any_text_loads_or_is_refused(text in ".{0,200}", when in "[a-z.()&|!=<>'\"\\[\\]0-9?:, ]{0,80}") {
-        let loaded = PolicySet::load(&[PolicySource { name: "x".to_owned(), text }], &known);
+        let loaded = PolicySet::load(&[PolicySource { name: "x".to_owned(), text }], DETECTORS);
         prop_assert!(loaded.is_err());
         let json = serde_json::to_string(&when).expect("json");
         if let Err(errors) = load(&format!("  - {{id: a, effect: allow, when: {json}}}\n")) {

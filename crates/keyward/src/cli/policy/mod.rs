@@ -8,6 +8,8 @@ use keyward_core::policy::{BASE_NAME, PolicySet};
 use keyward_mask::Detectors;
 use serde::Serialize;
 
+mod test;
+
 use super::Session;
 use crate::config::policies::{Document, compile, document};
 use crate::config::problem::render;
@@ -26,11 +28,9 @@ pub(super) enum PolicyCommand {
     /// Run the tests that stand in documents; ends with 14 when one fails
     #[command(after_help = "Examples:
   keyward policy test policies/own.yaml builtin:base
-  keyward policy test -o json                  the documents of the configuration, for programs")]
-    Test {
-        /// Files, or builtin:base; without any, those of the configuration
-        files: Vec<String>,
-    },
+  keyward policy test --strict --format junit > policy.xml     for CI; a rule without a test fails too
+  keyward policy test -o json                                  the documents of the configuration, for programs")]
+    Test(test::TestArgs),
 }
 
 #[derive(Serialize)]
@@ -39,16 +39,6 @@ struct Validation<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'a str>,
     documents: Vec<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Test {
-    file: String,
-    line: u64,
-    name: String,
-    passed: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    failure: Option<String>,
 }
 
 pub(super) fn run(command: PolicyCommand, session: &Session) -> Result<(), Failure> {
@@ -63,43 +53,15 @@ pub(super) fn run(command: PolicyCommand, session: &Session) -> Result<(), Failu
                 || format!("valid: {} (policy version {})\n", names.join(", "), short(version)),
             )
         }
-        PolicyCommand::Test { files } => {
-            let documents = documents(&files, session)?;
-            test(&compiled(&documents, session)?, session)
+        PolicyCommand::Test(args) => {
+            let documents = documents(&args.files, session)?;
+            test::run(&compiled(&documents, session)?, &args, session)
         }
     }
 }
 
 fn short(version: &str) -> &str {
     version.get(..12).unwrap_or(version)
-}
-
-fn test(set: &PolicySet, session: &Session) -> Result<(), Failure> {
-    let tests: Vec<Test> = set
-        .run_tests()
-        .into_iter()
-        .map(|result| Test {
-            passed: result.passed(),
-            file: result.file,
-            line: result.line,
-            name: result.name,
-            failure: result.failure,
-        })
-        .collect();
-    if tests.is_empty() {
-        return Err(Failure::error("there is no test in these documents", "add a `tests:` section"));
-    }
-    session.output.rows(&tests, &["RESULT", "TEST", "PLACE", "DIFFERENCE"], |test| {
-        let result = if test.passed { "ok" } else { "FAILED" };
-        let difference = test.failure.clone().unwrap_or_default();
-        vec![result.to_owned(), test.name.clone(), format!("{}:{}", test.file, test.line), difference]
-    })?;
-    let failed = tests.iter().filter(|test| !test.passed).count();
-    if failed > 0 {
-        let message = format!("{failed} of {} policy tests failed", tests.len());
-        return Err(Failure::new(Exit::PolicyTestFailed, message, ""));
-    }
-    Ok(())
 }
 
 /// The documents that were named, relative to the working directory, or those of the configuration.

@@ -1,0 +1,88 @@
+//! From rules to one verdict, and what is remembered of it.
+
+use super::*;
+
+#[test]
+fn block_over_approve_over_allow_and_obligations_add_up() {
+    let policy = load(LADDER).expect("loads");
+    let mut world = World::new();
+    let decision = policy.decide(&world.facts());
+    assert_eq!(decision.verdict, Verdict::Approve);
+    assert_eq!(decision.rule.as_deref(), Some("b-approve"));
+    assert_eq!(decision.reason.as_deref(), Some("B"));
+    let approval = decision.approval.clone().expect("approval");
+    assert_eq!((approval.min, approval.ttl), (2, Duration::from_mins(30)));
+    assert_eq!(approval.approvers, ["group:k"]);
+    assert_eq!(approval.and, [["group:g", "group:h"]]);
+    let with = |groups: &[&str]| {
+        let mut approver = world.principal.clone();
+        approver.groups = groups.iter().map(|g| Arc::from(*g)).collect();
+        approval.names(&approver)
+    };
+    assert!(with(&["k", "h"]));
+    assert!(!with(&["k"]) && !with(&["g", "h"]) && !with(&["group:k", "h"]) && !with(&[]));
+    assert_eq!(decision.mask.iter().map(|m| &*m.rule).collect::<Vec<_>>(), ["m-one", "m-two"]);
+    assert_eq!(
+        decision.matched.iter().map(|m| &**m).collect::<Vec<_>>(),
+        ["b-approve", "m-one", "m-two", "y-approve", "z-allow"]
+    );
+    assert_eq!(decision.observed.iter().map(|m| &**m).collect::<Vec<_>>(), ["n-block"]);
+
+    world.operation.touches_secret_file = true;
+    let decision = policy.decide(&world.facts());
+    assert_eq!((decision.verdict, decision.rule.as_deref()), (Verdict::Block, Some("a-block")));
+    assert!(decision.approval.is_none());
+
+    world.operation.touches_secret_file = false;
+    world.operation.stream = false;
+    let decision = policy.decide(&world.facts());
+    assert_eq!((decision.verdict, decision.rule.as_deref()), (Verdict::Allow, Some("z-allow")));
+    assert_eq!(decision.mask.len(), 1);
+}
+
+#[test]
+fn approvers_are_named_by_issuer_and_subject() {
+    let rule = crate::ApprovalRule {
+        approvers: vec!["user:https://issuer.example#alice".to_owned()],
+        and: Vec::new(),
+        min: 1,
+        ttl: Duration::from_secs(1),
+    };
+    let mut principal = World::new().principal;
+    assert!(rule.names(&principal));
+    principal.issuer = "https://other.example".into();
+    assert!(!rule.names(&principal));
+}
+
+#[test]
+fn nothing_allows_by_default() {
+    let policy = load("  - {id: m, effect: mask, when: 'true', mask: {detect: [pii], where: [stream]}}\n")
+        .expect("loads");
+    let decision = policy.decide(&World::new().facts());
+    assert_eq!((decision.verdict, decision.rule.clone()), (Verdict::Block, None));
+}
+
+#[test]
+fn decisions_are_remembered_within_bounds() {
+    let policy =
+        load("  - {id: a, effect: allow, when: 'operation.path == \"/7\" || operation.query == \"q\"'}\n")
+            .expect("loads");
+    let mut world = World::new();
+    for n in 0..(3 * DECISIONS_MAX) {
+        world.operation.path = format!("/{n}");
+        let expected = if n == 7 { Verdict::Allow } else { Verdict::Block };
+        assert_eq!(policy.decide(&world.facts()).verdict, expected);
+    }
+    assert!(policy.cache.len() <= 2 * DECISIONS_MAX);
+    let before = policy.cache.len();
+    world.operation.path = format!("/{}", "x".repeat(KEY_BYTES_MAX));
+    for _ in 0..2 {
+        assert_eq!(policy.decide(&world.facts()).verdict, Verdict::Block);
+    }
+    assert_eq!(policy.cache.len(), before, "too long a key is not remembered");
+    // A fact that no rule reads does not make another decision.
+    world.operation.path = "/7".to_owned();
+    let first = policy.decide(&world.facts());
+    world.operation.resource.model = "other".to_owned();
+    assert!(Arc::ptr_eq(&first, &policy.decide(&world.facts())));
+}
