@@ -57,8 +57,13 @@ impl Session {
         }
         let body = match body_need(kind, &parts.method, &path, &parts.headers) {
             BodyNeed::Whole => CallBody::Whole(self.whole(incoming).await?),
-            BodyNeed::None if http_body::Body::is_end_stream(&incoming) => CallBody::Whole(Bytes::new()),
-            BodyNeed::None => CallBody::Passing(incoming),
+            BodyNeed::WholeIfShort if declared.is_some_and(|length| length <= self.inspected()) => {
+                CallBody::Whole(self.whole(incoming).await?)
+            }
+            BodyNeed::None | BodyNeed::WholeIfShort if http_body::Body::is_end_stream(&incoming) => {
+                CallBody::Whole(Bytes::new())
+            }
+            BodyNeed::None | BodyNeed::WholeIfShort => CallBody::Passing(incoming),
         };
         let bytes = match &body {
             CallBody::Whole(bytes) => Some(&**bytes),
@@ -92,10 +97,14 @@ impl Session {
         Ok(Arc::new(shown))
     }
 
+    /// The longest body that is looked at before the verdict, in bytes.
+    fn inspected(&self) -> u64 {
+        self.gateway.limits.inspect_body_bytes_max.min(self.target.settings.request_body_bytes_max)
+    }
+
     /// Reads a body to its end, within what is inspected.
     pub(crate) async fn whole(&self, incoming: CallerBody) -> Result<Bytes, Refusal> {
-        let limit =
-            self.gateway.limits.inspect_body_bytes_max.min(self.target.settings.request_body_bytes_max);
+        let limit = self.inspected();
         read_to_end(incoming, limit).await.map_err(|error| match error {
             BodyError::TooLarge(_) => too_large(limit),
             error => {

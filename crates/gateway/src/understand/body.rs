@@ -39,6 +39,11 @@ impl Encoding {
     }
 }
 
+/// Whether the body is a multipart form that stands there as it is.
+pub(super) fn is_plain_multipart(headers: &HeaderMap) -> bool {
+    Encoding::of(headers) == Encoding::Multipart && !headers.contains_key(CONTENT_ENCODING)
+}
+
 /// The length that the head declares.
 pub(super) fn declared(headers: &HeaderMap) -> Option<u64> {
     match headers.get(CONTENT_LENGTH) {

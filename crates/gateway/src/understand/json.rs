@@ -115,7 +115,7 @@ impl Judged {
     }
 
     /// Looks at an argument of a tool: a text, or JSON in a text.
-    fn see_argument(&mut self, text: &str) {
+    pub(super) fn see_argument(&mut self, text: &str) {
         self.touches_secret_file = self.touches_secret_file || tool_call::reaches(text, false);
         let opens = text.trim_start().starts_with(['{', '[', '"']);
         if self.touches_secret_file || !opens || self.inside >= INSIDE_MAX {

@@ -7,9 +7,9 @@
 //! Exceptions:
 //! - a call on a model server that no table knows is [`OperationClass::Unknown`], which the base policy blocks: *fails
 //!   closed*;
-//! - multipart uploads and bodies of generic `http` connections that are neither JSON nor a form pass unread, so that
-//!   their size is not bounded by memory; rules see their route, never their content: *a rule that must see the content
-//!   of such a body blocks the route*.
+//! - multipart uploads whose declared length is beyond what is inspected (or that declare none), and bodies of generic
+//!   `http` connections that are neither JSON nor a form, pass unread, so that their size is not bounded by memory; rules
+//!   see their route, never their content: *a rule that must see the content of such a body blocks the route*.
 
 mod anthropic;
 mod arguments;
@@ -22,6 +22,7 @@ mod head;
 mod json;
 mod kserve;
 mod mlflow;
+mod multipart;
 mod ollama;
 mod openai;
 mod routes;
@@ -50,14 +51,20 @@ pub enum BodyNeed {
     None,
     /// It must be read to its end first.
     Whole,
+    /// It is read first where its declared length is within what is inspected.
+    WholeIfShort,
 }
 
 /// Whether the verdict needs the body.
 pub fn body_need(kind: ConnectionKind, method: &Method, path: &str, headers: &HeaderMap) -> BodyNeed {
     let Ok(path) = Path::read(path) else { return BodyNeed::None };
-    match find(kind, method.as_str(), &path, "", headers).body {
+    let body = find(kind, method.as_str(), &path, "", headers).body;
+    match body {
         // Where no body belongs, its absence is worth proving.
         Body::Json | Body::JsonOrNothing | Body::Nothing | Body::Form => BodyNeed::Whole,
+        Body::Multipart | Body::Unread | Body::JsonOrOther if body::is_plain_multipart(headers) => {
+            BodyNeed::WholeIfShort
+        }
         Body::Multipart | Body::Unread | Body::JsonOrOther => BodyNeed::None,
     }
 }
@@ -88,6 +95,7 @@ pub fn understand(
         (Body::Json, None) => return Err(UnderstandError::BodyMissing),
         (Body::Nothing, Some(bytes)) if !bytes.is_empty() => return Err(UnderstandError::BodyUnexpected),
         (Body::Form, Some(bytes)) => Judged::of_form(&form::pairs_of(bytes)?),
+        (_, Some(bytes)) if body::is_plain_multipart(headers) => multipart::read(bytes, headers)?,
         _ => Judged::default(),
     };
     for (name, value) in &query_values {

@@ -40,7 +40,7 @@ pub(super) enum Body {
     JsonOrOther,
     /// `application/x-www-form-urlencoded`.
     Form,
-    /// `multipart/form-data`, passed on unread.
+    /// `multipart/form-data`, passed on unread where it is long.
     Multipart,
     /// Anything, passed on unread.
     Unread,
