@@ -26,7 +26,8 @@ pub(super) struct Case {
     peer: Option<IpAddr>,
     findings: RequestFindings,
     now: Timestamp,
-    verdict: Verdict,
+    /// None where only the rules are told.
+    verdict: Option<Verdict>,
     /// Rules that must be among those that matched, and where the test names them.
     rules: Vec<(String, Location)>,
     /// Rules that must not.
@@ -65,9 +66,9 @@ impl Case {
         touched.extend(decision.matched.iter().chain(&decision.observed).cloned());
         let named = |id: &str| decision.matched.iter().chain(&decision.observed).any(|rule| &**rule == id);
         let mut differences = Vec::new();
-        if decision.verdict != self.verdict {
+        if let Some(wanted) = self.verdict.filter(|wanted| *wanted != decision.verdict) {
             let by = decision.rule.as_deref().unwrap_or("no rule");
-            let (want, got) = (self.verdict.as_str(), decision.verdict.as_str());
+            let (want, got) = (wanted.as_str(), decision.verdict.as_str());
             differences.push(format!("the verdict is {got} (by {by}), not {want}"));
         }
         for (id, _) in self.rules.iter().filter(|(id, _)| !named(id)) {
@@ -98,12 +99,22 @@ pub(super) fn read(report: &mut Report<'_>, node: &At) -> Option<Case> {
     let (name, given, expect) = (name?.to_owned(), given?, expect?);
 
     let words = [("allow", Verdict::Allow), ("approve", Verdict::Approve), ("block", Verdict::Block)];
-    let verdict = expect.need(report, "verdict", "expect").and_then(|v| report.word(v, "verdict", &words));
+    let verdict = match expect.get("verdict") {
+        Some(verdict) => report.word(verdict, "verdict", &words).map(Some),
+        None => Some(None),
+    };
     let mut named = |key: &str| match expect.get(key) {
         Some(node) => report.texts(node, key).into_iter().map(|(id, at)| (id.to_owned(), at)).collect(),
         None => Vec::new(),
     };
     let (rules, not_rules) = (named("rules"), named("not_rules"));
+    if verdict == Some(None) && rules.is_empty() && not_rules.is_empty() {
+        report.at(
+            expect.at,
+            "the test expects nothing: it has none of `verdict`, `rules` and `not_rules`",
+            None,
+        );
+    }
 
     let principal = read_principal(report, given);
     let connection = read_connection(report, given);

@@ -22,6 +22,7 @@ mod expr;
 mod index;
 mod load;
 mod obligation;
+mod packs;
 mod place;
 mod schema;
 #[cfg(test)]
@@ -47,27 +48,16 @@ pub use self::condition::CONDITION_BYTES_MAX;
 pub use self::document::{
     APPROVAL_TTL_MAX, APPROVERS_NEEDED_MAX, MESSAGE_CHARS_MAX, RULE_ID_BYTES_MAX, RULES_MAX,
 };
+pub use self::packs::{BASE_NAME, BUILTIN_PREFIX, builtin_names};
 pub use self::yaml::SOURCE_BYTES_MAX;
-
-/// The policy shipped with Keyward, as text.
-pub const BASE: &str = include_str!("../../../../policies/base.yaml");
-/// The name under which [`BASE`] is loaded and reported.
-pub const BASE_NAME: &str = "builtin:base";
 
 /// One policy document (or several, divided by `---`), with the name that errors use for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicySource {
-    /// A file's path, or `builtin:base`.
+    /// A file's path, or the name of a shipped pack (`builtin:base`).
     pub name: String,
     /// YAML.
     pub text: String,
-}
-
-impl PolicySource {
-    /// The shipped base policy.
-    pub fn base() -> Self {
-        Self { name: BASE_NAME.to_owned(), text: BASE.to_owned() }
-    }
 }
 
 /// Why a policy does not load: where, what, and what to do about it.

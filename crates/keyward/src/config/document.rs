@@ -38,7 +38,7 @@ pub struct Config {
     pub issuers: Vec<Issuer>,
     /// Where calls may go; at least one.
     pub connections: Vec<ConnectionSettings>,
-    /// Policy documents: `builtin:base`, or files relative to this one; at least one.
+    /// Policy documents: `builtin:base` and other shipped packs, or files relative to this one; at least one.
     pub policies: Vec<String>,
     /// Packs of detectors of one's own, beside the shipped ones: files relative to this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

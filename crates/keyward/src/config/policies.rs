@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use keyward_core::policy::{BASE_NAME, PolicyError, PolicySet, PolicySource};
+use keyward_core::policy::{BUILTIN_PREFIX, PolicyError, PolicySet, PolicySource, builtin_names};
 use keyward_mask::Detectors;
 
 use super::load::read;
@@ -88,13 +88,14 @@ fn problem(error: PolicyError, documents: &[Document]) -> Problem {
 /// # Errors
 /// What is wrong, and what to do about it.
 pub fn document(name: &str, base: &Path) -> Result<Document, (String, String)> {
-    if name == BASE_NAME {
-        return Ok(Document { source: PolicySource::base(), path: None });
+    if let Some(source) = PolicySource::builtin(name) {
+        return Ok(Document { source, path: None });
     }
-    if name.starts_with("builtin:") {
-        let help = match suggest::nearest(name, &[BASE_NAME]) {
+    if name.starts_with(BUILTIN_PREFIX) {
+        let known: Vec<&str> = builtin_names().collect();
+        let help = match suggest::nearest(name, &known) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("the one there is: `{BASE_NAME}`"),
+            None => format!("there are: {}", known.join(", ")),
         };
         return Err((format!("there is no policy `{name}`"), help));
     }

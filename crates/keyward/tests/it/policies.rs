@@ -118,3 +118,33 @@ fn policy_validate_names_every_mistake_with_its_place_and_the_nearest_word() {
     assert_eq!(code, 1);
     assert!(err.contains("wrong.yaml:9:19") && err.contains("help: did you mean `class`?"), "{err}");
 }
+
+#[test]
+fn every_shipped_pack_is_tested_by_name_alone_and_with_all_others() {
+    let world = world();
+    let packs = ["base", "inference", "secret-files", "agents", "pii"].map(|name| format!("builtin:{name}"));
+    let test = |names: &[&str]| ended(&world.run(&[&["policy", "test", "--strict"], names].concat()));
+    for pack in &packs {
+        let (code, out, err) = test(&[pack]);
+        assert_eq!(code, 0, "{pack}: {out}{err}");
+    }
+    let all: Vec<&str> = packs.iter().map(String::as_str).collect();
+    let (code, out, err) = test(&all);
+    assert_eq!(code, 0, "{out}{err}");
+
+    let (code, _, err) = test(&["builtin:agent"]);
+    assert_eq!(code, 3);
+    assert!(err.contains("did you mean `builtin:agents`?"), "{err}");
+}
+
+#[test]
+fn a_configuration_takes_packs_by_name() {
+    let world = world();
+    let configuration =
+        world.configuration().replace("[policy.yaml]", "['builtin:base', 'builtin:agents', policy.yaml]");
+    std::fs::write(world.path("keyward.yaml"), configuration).unwrap();
+    let (code, out, err) = ended(&world.run(&["policy", "validate", "-o", "json"]));
+    assert_eq!(code, 0, "{err}");
+    let valid: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(valid["documents"][1], "builtin:agents");
+}

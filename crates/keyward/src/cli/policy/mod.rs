@@ -22,7 +22,7 @@ pub(super) enum PolicyCommand {
   keyward policy validate policies/own.yaml
   keyward policy validate                      the documents of the configuration, together")]
     Validate {
-        /// Files, or builtin:base; without any, those of the configuration
+        /// Files, or shipped packs like builtin:base; without any, those of the configuration
         files: Vec<String>,
     },
     /// Run the tests that stand in documents; ends with 14 when one fails

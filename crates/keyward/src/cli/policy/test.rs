@@ -8,7 +8,7 @@ use crate::exit::{Exit, Failure};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct TestArgs {
-    /// Files, or builtin:base; without any, those of the configuration
+    /// Files, or shipped packs like builtin:base; without any, those of the configuration
     pub(super) files: Vec<String>,
     /// How the results are written as text
     #[arg(long, value_enum, default_value_t = TestFormat::Text, value_name = "FORMAT")]
