@@ -4,6 +4,8 @@
 use crate::coding::{Coding, CodingError, Decoder};
 use crate::http1::{Fault, Limits, Screen, Stop};
 use crate::json::{Scanner, Token, pieces};
+use crate::shell::{Command, SCRIPT_BYTES_MAX, Script};
+use crate::sql::{self, SqlIntent};
 use crate::websocket::{Item, Messages, Side};
 use crate::{aws_event, sse};
 
@@ -221,4 +223,34 @@ pub fn http1(data: &[u8]) {
     for piece in [1, 2, 7] {
         assert_eq!(passing(data, piece), whole, "piece {piece}");
     }
+}
+
+/// A script has bounded words, and a quoted word is itself.
+///
+/// # Panics
+/// When it has not.
+pub fn shell(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok(script) = Script::parse(&text) {
+        let words = script.commands.iter().flat_map(Command::all_words).map(str::len).sum::<usize>();
+        assert!(words <= 64 * (text.len() + SCRIPT_BYTES_MAX), "words grow beyond measure");
+    }
+    let quoted = Script::parse(&format!("cat '{}'", text.replace('\'', "'\\''")));
+    if let Ok(script) = quoted {
+        let word = script.commands.first().and_then(|command| command.words.get(1));
+        assert_eq!(word.map(String::as_str), Some(&*text), "a quoted word is another one");
+    }
+}
+
+/// A statement more never makes a text less dangerous.
+///
+/// # Panics
+/// When it does.
+pub fn sql(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let more = sql::intent(&format!("{text}\n; DROP TABLE t"));
+    // SQLite takes the end of the text for the end of a comment.
+    assert!(more >= SqlIntent::Ddl || text.contains("/*"), "a statement was overlooked: {text:?}");
+    let less = sql::intent(&text);
+    assert!(more >= less || less == SqlIntent::Admin, "more is less: {text:?}");
 }

@@ -16,6 +16,8 @@ mod arguments;
 mod body;
 mod error;
 mod form;
+#[doc(hidden)]
+pub mod fuzz;
 mod gemini;
 mod generic;
 mod head;

@@ -1,0 +1,88 @@
+//! The bodies of fuzz targets for what understands arguments: each takes arbitrary bytes and panics when a law is broken.
+//! The test below runs them over the seeds and their mutations; a fuzzer may run them over everything.
+
+use super::{json, secret_files, tool_call};
+
+/// A name that is seen is seen through one more layer of escapes.
+///
+/// # Panics
+/// When it is not.
+pub fn secret_files(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if secret_files::named_in(&text) {
+        let escaped: String =
+            text.bytes().flat_map(|b| format!("%{b:02x}").into_bytes()).map(char::from).collect();
+        assert!(secret_files::named_in(&escaped), "escapes hide a secret file");
+    }
+}
+
+/// What is read as JSON is JSON, and a call that reaches for a secret file does so as an argument of another as well.
+///
+/// # Panics
+/// When it is not, or does not.
+pub fn arguments(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    for read in [json::read, json::read_any] {
+        if read(data).is_ok() {
+            assert!(serde_json::from_slice::<serde_json::Value>(data).is_ok(), "no JSON was read as JSON");
+        }
+    }
+    let tool = text.split(' ').next().unwrap_or_default();
+    let call = tool_call(tool, &text);
+    if call.touches_secret_file && tool_call("", &text).touches_secret_file {
+        let inside = serde_json::json!({ "x": text }).to_string();
+        assert!(tool_call("", &inside).touches_secret_file, "JSON hides a secret file");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Target = (&'static str, fn(&[u8]));
+
+    #[test]
+    fn seeds_and_their_mutations_hold() {
+        let targets: [Target; 4] = [
+            ("arguments", arguments),
+            ("secret_files", secret_files),
+            ("wire_shell", keyward_wire::fuzz::shell),
+            ("wire_sql", keyward_wire::fuzz::sql),
+        ];
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds");
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut next = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % u64::try_from(below.max(1)).unwrap()).unwrap()
+        };
+        for (name, target) in targets {
+            let mut files: Vec<_> =
+                std::fs::read_dir(root.join(name)).unwrap().map(|file| file.unwrap().path()).collect();
+            files.sort();
+            let seeds: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
+            assert!(seeds.len() >= 3, "{name}");
+            for seed in &seeds {
+                target(seed);
+            }
+            for _ in 0..1000 {
+                let mut data = seeds[next(seeds.len())].clone();
+                for _ in 0..=next(4) {
+                    let (at, to) = (next(data.len() + 1), next(data.len() + 1));
+                    match next(4) {
+                        0 if at < data.len() => data[at] = u8::try_from(next(256)).unwrap(),
+                        1 => drop(data.drain(at.min(to)..at.max(to))),
+                        2 => data.extend_from_within(at.min(to)..at.max(to)),
+                        _ => {
+                            let other = &seeds[next(seeds.len())];
+                            data.splice(at..at, other[..next(other.len() + 1)].iter().copied());
+                        }
+                    }
+                }
+                data.truncate(400);
+                target(&data);
+            }
+        }
+    }
+}
