@@ -69,7 +69,8 @@ impl Session {
             CallBody::Whole(bytes) => Some(&**bytes),
             CallBody::Passing(_) => None,
         };
-        let mut operation = understand(kind, parts.method.as_str(), &path, &query, &parts.headers, bytes)
+        let api = self.target.settings.api();
+        let mut operation = understand(api, parts.method.as_str(), &path, &query, &parts.headers, bytes)
             .map_err(not_understood)?;
         operation.body_bytes = bytes.map(|b| b.len() as u64).or(declared);
         let operation = Arc::new(operation);

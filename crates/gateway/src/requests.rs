@@ -64,10 +64,10 @@ impl Session {
         if found.is_empty() {
             return Ok(call);
         }
-        let kind = self.target.settings.connection.kind;
+        let api = self.target.settings.api();
         let before = &call.operation;
         let mut operation =
-            understand(kind, &before.method, &before.path, &before.query, &call.headers, Some(&body))
+            understand(api, &before.method, &before.path, &before.query, &call.headers, Some(&body))
                 .map_err(not_understood)?;
         operation.body_bytes = Some(body.len() as u64);
         if operation.class != before.class || operation.touches_secret_file != before.touches_secret_file {

@@ -15,6 +15,7 @@ use crate::inject;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::respond::Profiles;
 use crate::settings::{ConnectionSettings, Credential};
+use crate::understand::OwnRoute;
 
 /// A connection at work: its settings and what is kept for it between exchanges.
 pub struct Target {
@@ -32,6 +33,8 @@ pub struct Way {
     upstream: Upstream,
     credential: Option<Credential>,
     ca_pem: Option<Vec<u8>>,
+    /// What its calls are taken for.
+    routes: Arc<[OwnRoute]>,
 }
 
 impl Target {
@@ -41,6 +44,7 @@ impl Target {
             upstream: self.settings.connection.upstream.clone(),
             credential: self.settings.credential.clone(),
             ca_pem: self.settings.ca_pem.clone(),
+            routes: Arc::clone(&self.settings.routes),
         }
     }
 

@@ -12,6 +12,7 @@ use keyward_mask::Detectors;
 use keyward_secrets::SecretRef;
 
 use crate::identify::IssuerSettings;
+use crate::understand::{Api, OwnRoute};
 
 /// Everything that one configuration says about the data path. A reload makes a new one.
 pub struct Settings {
@@ -37,6 +38,8 @@ pub struct Settings {
 pub struct ConnectionSettings {
     /// As policy sees it.
     pub connection: Connection,
+    /// Routes of its own, for a connection of kind `http`.
+    pub routes: Arc<[OwnRoute]>,
     /// The upstream credential; none for an open endpoint.
     pub credential: Option<Credential>,
     /// Host names that lead here without the name in the path.
@@ -51,6 +54,13 @@ pub struct ConnectionSettings {
     pub idle_timeout: Duration,
     /// Longest request body in bytes.
     pub request_body_bytes_max: u64,
+}
+
+impl ConnectionSettings {
+    /// What it speaks.
+    pub fn api(&self) -> Api<'_> {
+        Api { kind: self.connection.kind, own: &self.routes }
+    }
 }
 
 /// A reference to a secret, and where it is put.

@@ -42,6 +42,12 @@ pub enum UnderstandError {
     /// The body has another type than the route takes.
     #[error("the body has another content type than the route takes")]
     ContentType,
+    /// The path is nearly that of a route with another class.
+    #[error("the path is another spelling of a route")]
+    Route,
+    /// A field changes the method.
+    #[error("a field changes the method")]
+    Method,
 }
 
 impl UnderstandError {
@@ -68,6 +74,8 @@ impl UnderstandError {
             Self::Form => "body_not_a_form",
             Self::ContentEncoding => "content_encoding_unsupported",
             Self::ContentType => "content_type_unsupported",
+            Self::Route => "route_ambiguous",
+            Self::Method => "method_overridden",
         }
     }
 
@@ -94,6 +102,10 @@ impl UnderstandError {
                 "The body must be sent without Content-Encoding, because it is looked at before the verdict."
             }
             Self::ContentType => "The body's Content-Type is not the one that this route takes.",
+            Self::Route => {
+                "The path is one of this connection's routes in another spelling (letters, escapes, slashes, parameters); write it as the route is written."
+            }
+            Self::Method => "`_method` changes the method of a call; send the call with that method instead.",
         }
     }
 }

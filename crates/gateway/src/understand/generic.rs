@@ -3,11 +3,15 @@
 use keyward_core::OperationClass;
 
 use super::body::Encoding;
+use super::form::percent_decoded;
 use super::routes::{Body, Found};
 
 /// What a request does. `_method` in a query is how some frameworks change a method; such a call writes.
 pub(super) fn find(method: &str, query: &str, encoding: Encoding) -> Found {
-    let overridden = query.split(['&', ';']).any(|pair| pair.split('=').next() == Some("_method"));
+    let overridden = query.split(['&', ';']).any(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        percent_decoded(name).is_some_and(|name| name == "_method")
+    });
     let class = match method {
         "GET" | "HEAD" | "OPTIONS" if !overridden => OperationClass::HttpRead,
         "GET" | "HEAD" | "OPTIONS" | "POST" | "PUT" | "PATCH" | "DELETE" => OperationClass::HttpWrite,

@@ -27,6 +27,7 @@ mod mlflow;
 mod multipart;
 mod ollama;
 mod openai;
+mod own;
 mod routes;
 mod secret_files;
 #[cfg(test)]
@@ -40,11 +41,27 @@ use keyward_core::{ConnectionKind, Operation, OperationClass, Resource};
 
 pub use self::error::UnderstandError;
 pub use self::json::{JSON_DEPTH_MAX, TOOLS_MAX};
+pub use self::own::{OwnRoute, OwnRouteError};
 pub use self::tool_call::{Called, tool_call};
 
 use self::body::Encoding;
 use self::json::Judged;
 use self::routes::{Body, Found, Path, Table};
+
+/// What a connection speaks.
+#[derive(Debug, Clone, Copy)]
+pub struct Api<'r> {
+    /// Its kind.
+    pub kind: ConnectionKind,
+    /// The routes that the configuration gives a connection of kind `http`.
+    pub own: &'r [OwnRoute],
+}
+
+impl From<ConnectionKind> for Api<'_> {
+    fn from(kind: ConnectionKind) -> Self {
+        Self { kind, own: &[] }
+    }
+}
 
 /// Whether the verdict needs the request's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,17 +92,19 @@ pub fn body_need(kind: ConnectionKind, method: &Method, path: &str, headers: &He
 ///
 /// # Errors
 /// The request cannot be understood in one way only, or is not what its route takes.
-pub fn understand(
-    kind: ConnectionKind,
+pub fn understand<'r>(
+    api: impl Into<Api<'r>>,
     method: &str,
     path: &str,
     query: &str,
     headers: &HeaderMap,
     body: Option<&[u8]>,
 ) -> Result<Operation, UnderstandError> {
+    let Api { kind, own } = api.into();
     let canonical = Path::read(path)?;
     let query_values = form::pairs(query)?;
     let found = find(kind, method, &canonical, query, headers);
+    let found = own::classify(own, method, &canonical, (&query_values, body), found)?;
     body::check_headers(found.body, headers)?;
 
     let mut judged = match (found.body, body) {
@@ -175,8 +194,19 @@ fn exports(
 ) -> bool {
     let reads = matches!(method, "GET" | "HEAD");
     if kind == ConnectionKind::Http {
+        let open = matches!(
+            class,
+            OperationClass::HttpRead
+                | OperationClass::HttpWrite
+                | OperationClass::Unknown
+                | OperationClass::ModelsList
+                | OperationClass::FilesRead
+                | OperationClass::FileRead
+                | OperationClass::ResourceRead
+                | OperationClass::MetricsRead
+        );
         let named = || path.leads_to_weights() || query.iter().any(|(_, value)| routes::names_weights(value));
-        return (reads || method == "POST") && named();
+        return open && (reads || method == "POST") && named();
     }
     let open =
         matches!(class, OperationClass::Unknown | OperationClass::ModelsList | OperationClass::FilesRead);

@@ -107,7 +107,7 @@ pub(super) fn look_up(table: &Table, method: &str, path: &Path<'_>) -> Found {
 }
 
 /// Whether a path fits a pattern. What the wildcards behind `models`, `files` and the like stand for is noted.
-fn matched(pattern: &str, segments: &[&str], found: &mut Found) -> bool {
+pub(super) fn matched(pattern: &str, segments: &[&str], found: &mut Found) -> bool {
     let (mut rest, mut before) = (segments, "");
     for part in pattern.split('/') {
         if part == "**" {
@@ -171,6 +171,11 @@ impl<'p> Path<'p> {
     /// The whole path, percent-decoded once.
     pub(super) fn decoded(&self) -> &str {
         &self.decoded
+    }
+
+    /// The segments as they were sent.
+    pub(super) fn segments(&self) -> &[&'p str] {
+        &self.segments
     }
 
     /// The segments without a leading one of `prefixes`.

@@ -316,6 +316,7 @@ fn settings(issuer: &str, url: &str) -> Settings {
         issuers: vec![IssuerSettings::new("test", issuer, vec![OURS.to_owned()])],
         connections: vec![ConnectionSettings {
             connection,
+            routes: Arc::from([]),
             credential: Some(credential),
             hosts: vec!["models.internal".to_owned()],
             http2: Http2::Auto,

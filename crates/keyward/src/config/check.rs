@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use keyward_gateway::understand::OwnRoute;
 use serde::de::DeserializeOwned;
 
 use super::document::{
@@ -226,6 +227,7 @@ impl Check<'_, '_> {
         {
             self.say(&format!("{path}.credential.inject"), why, "such as `x-api-key`");
         }
+        self.routes(path, connection);
         let Ok(url) = HttpUrl::parse(&connection.upstream) else { return };
         let plain = !url.target.https;
         if plain && !url.is_loopback() && !connection.insecure_http_upstream {
@@ -256,6 +258,32 @@ impl Check<'_, '_> {
                     "such as 5m",
                 );
             }
+        }
+    }
+
+    fn routes(&mut self, path: &str, connection: &ConnectionSettings) {
+        if !connection.routes.is_empty() && connection.kind.serves_models() {
+            let message = format!(
+                "`routes` does nothing on a connection of kind `{}`, whose routes are known",
+                connection.kind.as_str()
+            );
+            return self.say(&format!("{path}.routes"), &message, "remove it, or use `kind: http`");
+        }
+        let mut before: Vec<(usize, OwnRoute)> = Vec::new();
+        for (index, route) in connection.routes.iter().enumerate() {
+            let path = format!("{path}.routes[{index}]");
+            let route = match route.own() {
+                Ok(route) => route,
+                Err(error) => {
+                    self.say(&format!("{path}.path"), &error.to_string(), "such as `/jobs/*` or `/admin/**`");
+                    continue;
+                }
+            };
+            if let Some((first, _)) = before.iter().find(|(_, earlier)| earlier.covers(&route)) {
+                let message = format!("this route is never reached: routes[{first}] fits before it does");
+                self.say(&path, &message, "put the narrower one first, or remove it");
+            }
+            before.push((index, route));
         }
     }
 

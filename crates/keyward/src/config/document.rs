@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::reference::Reference;
+use super::routes::Route;
 use super::scalar::{ByteSize, Period};
 
 /// Where the data listener stands unless told otherwise.
@@ -243,6 +244,9 @@ pub struct ConnectionSettings {
     pub name: String,
     /// The dialect it speaks.
     pub kind: ConnectionKind,
+    /// What calls of a connection of kind `http` do, where their methods say too little: the first route that fits holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
     /// `https://host[:port][/base/path]`.
     #[schemars(extend("format" = "http-url"))]
     pub upstream: String,

@@ -200,6 +200,39 @@ mod tests {
     }
 
     #[test]
+    fn routes_are_checked_where_they_stand() {
+        let with = |kind: &str, routes: &str| {
+            let kind = format!("kind: {kind}\n    routes:\n{routes}");
+            problems(&GOOD.replace("kind: openai", &kind))
+        };
+        let good = "      - {method: GET, path: '/jobs/*', class: models.list}\n      - {method: '*', path: '/admin/**', class: admin.config}\n";
+        assert_eq!(with("http", good), Vec::<String>::new());
+        let second = |row: &str| with("http", &format!("{good}      - {row}\n"));
+        for (row, wants) in [
+            ("{method: GET, path: /x, class: admin.confg}", vec!["11:40", "did you mean `admin.config`"]),
+            ("{method: GTE, path: /x, class: unknown}", vec!["11:18", "did you mean `GET`"]),
+            ("{method: get, path: /x, class: unknown}", vec!["11:18", "did you mean `GET`"]),
+            ("{method: HEAD, path: /x, class: unknown}", vec!["11:18", "write one of"]),
+            ("{method: GET, path: x, class: unknown}", vec!["11:29", "begins with `/`"]),
+            ("{method: GET, path: '/**/x', class: unknown}", vec!["11:29", "the last segment"]),
+            ("{method: GET, path: '/jobs/7', class: unknown}", vec!["11:9", "never reached: routes[0]"]),
+            ("{method: GET, path: /x}", vec!["11:9", "has no `class`"]),
+            ("{method: GET, path: /x, clas: unknown}", vec!["11:33", "did you mean `class`"]),
+        ] {
+            let found = second(row);
+            assert!(
+                found.iter().any(|line| wants.iter().all(|want| line.contains(want))),
+                "{wants:?} not in {found:#?}"
+            );
+        }
+        let found = with("vllm", good);
+        assert!(
+            found.iter().any(|line| line.starts_with("9:7 ") && line.contains("kind `vllm`")),
+            "{found:#?}"
+        );
+    }
+
+    #[test]
     fn form_and_meaning_are_reported_together_and_without_secrets() {
         let text = GOOD
             .replace("keyward://openai", "hunter2-hunter2")

@@ -13,6 +13,7 @@ pub mod packs;
 pub mod policies;
 pub mod problem;
 pub mod reference;
+pub mod routes;
 pub mod scalar;
 pub mod shape;
 pub mod suggest;

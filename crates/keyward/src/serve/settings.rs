@@ -13,6 +13,7 @@ use keyward_gateway::settings::{
 };
 
 use crate::config::document::{self, Config};
+use crate::config::routes::Route;
 use crate::config::scalar::ByteSize;
 use crate::config::url::HttpUrl;
 use crate::config::{Loaded, policies};
@@ -113,6 +114,12 @@ fn connection(connection: &document::ConnectionSettings) -> Result<ConnectionSet
                 .target,
             tags: connection.tags.clone(),
         },
+        routes: connection
+            .routes
+            .iter()
+            .map(Route::own)
+            .collect::<Result<_, _>>()
+            .map_err(|error| Failure::error(named(&error.to_string()), ""))?,
         credential,
         hosts: connection.hosts.clone(),
         http2: match connection.h2 {

@@ -50,6 +50,47 @@ fn catalogue_25_37_40_headers_that_name_another_person_method_or_path_do_not_pas
     assert_eq!(passed, ["x-plain"]);
 }
 
+#[test]
+fn routes_from_configuration_class_calls_and_no_other_spelling_gets_past_them() {
+    const ROUTES: &str = "routes: [{method: '*', path: '/admin/**', class: admin.config}, {method: DELETE, path: '/jobs/*', class: files.delete}, {method: GET, path: '/jobs/*', class: files.read}]";
+    let rules = format!(
+        "{ALL}  - {{id: no-admin, effect: block, when: 'operation.class in [\"admin.config\", \"files.delete\"]'}}\n"
+    );
+    let upstream = Upstream::saying(ok());
+    let connection = |routes: &str| {
+        format!("  - {{name: plain, kind: http, upstream: '{}/base', {routes}}}\n", upstream.url())
+    };
+    let mut world = World::new(&connection(ROUTES), &rules);
+    let gateway = world.start();
+    let token = world.alice();
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    for (method, path, body, status) in [
+        ("GET", "/plain/admin/users", "", 403),
+        ("POST", "/plain/admin/users/7/", "", 403),
+        ("GET", "/plain/Admin/users", "", 400),
+        ("GET", "/plain/admin;v=1/users", "", 400),
+        ("GET", "/plain/%2561dmin/users", "", 400),
+        ("GET", "/plain/x%252f..%252fadmin%252fusers", "", 400),
+        ("DELETE", "/plain/jobs/7", "", 403),
+        ("DELETE", "/plain/jobs/7/", "", 400),
+        ("GET", "/plain/jobs/7?_method=DELETE", "", 400),
+        ("POST", "/plain/jobs/7", "_method=DELETE", 400),
+    ] {
+        let answer = call(gateway.data, method, path, &token, &form, body.as_bytes());
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
+    }
+    assert!(upstream.saw_nothing());
+    assert_eq!(call(gateway.data, "GET", "/plain/jobs/7", &token, &[], b"").status, 200);
+    assert_eq!(upstream.only().line, "GET /base/jobs/7 HTTP/1.1");
+
+    world.connections = connection("routes: [{method: GET, path: '/jobs/*', class: admin.config}]");
+    world.write_configuration();
+    gateway.signal(Signal::HUP);
+    until_true("the reload", || gateway.log().contains("was reloaded"));
+    assert_eq!(call(gateway.data, "GET", "/plain/jobs/7", &token, &[], b"").status, 403);
+    assert_eq!(upstream.seen().len(), 1);
+}
+
 const HELD: &str = "  - id: held
     effect: approve
     when: 'true'

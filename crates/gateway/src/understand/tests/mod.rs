@@ -1,4 +1,5 @@
 mod kinds;
+mod own;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use keyward_core::{ConnectionKind, Operation, OperationClass};
