@@ -13,6 +13,7 @@ pub(super) enum Encoding {
     Json,
     Form,
     Multipart,
+    Text,
     Other,
 }
 
@@ -34,6 +35,7 @@ impl Encoding {
             "application/json" if utf8 => Self::Json,
             "application/x-www-form-urlencoded" if utf8 => Self::Form,
             other if utf8 && other.starts_with("application/") && other.ends_with("+json") => Self::Json,
+            other if other.starts_with("text/") => Self::Text,
             _ => Self::Other,
         }
     }
@@ -54,7 +56,7 @@ pub(super) fn declared(headers: &HeaderMap) -> Option<u64> {
 
 /// Refuses a body that cannot be read as what the route takes.
 pub(super) fn check_headers(body: Body, headers: &HeaderMap) -> Result<(), UnderstandError> {
-    let read = matches!(body, Body::Json | Body::JsonOrNothing | Body::Form);
+    let read = matches!(body, Body::Json | Body::JsonOrNothing | Body::Form | Body::Text);
     let coded = |value: &http::HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
     if (read || body == Body::Multipart) && headers.get_all(CONTENT_ENCODING).iter().any(coded) {
         return Err(UnderstandError::ContentEncoding);
@@ -72,7 +74,7 @@ pub(super) fn check_headers(body: Body, headers: &HeaderMap) -> Result<(), Under
             }
             true
         }
-        Body::Unread | Body::JsonOrOther => true,
+        Body::Unread | Body::JsonOrOther | Body::Text => true,
     };
     if fits { Ok(()) } else { Err(UnderstandError::ContentType) }
 }

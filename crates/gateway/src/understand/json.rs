@@ -99,6 +99,13 @@ pub(super) struct Judged {
 }
 
 impl Judged {
+    /// A text that may be anything.
+    pub(super) fn of_text(text: &str) -> Self {
+        let mut judged = Self::default();
+        judged.see_reference(text);
+        judged
+    }
+
     /// A form: every value is an argument.
     pub(super) fn of_form(pairs: &[(String, String)]) -> Self {
         let mut judged = Self::default();

@@ -8,7 +8,7 @@
 //! - a call on a model server that no table knows is [`OperationClass::Unknown`], which the base policy blocks: *fails
 //!   closed*;
 //! - multipart uploads whose declared length is beyond what is inspected (or that declare none), and bodies of generic
-//!   `http` connections that are neither JSON nor a form, pass unread, so that their size is not bounded by memory; rules
+//!   `http` connections that are neither JSON, text nor a form, pass unread, so that their size is not bounded by memory; rules
 //!   see their route, never their content: *a rule that must see the content of such a body blocks the route*.
 
 mod anthropic;
@@ -80,7 +80,7 @@ pub fn body_need(kind: ConnectionKind, method: &Method, path: &str, headers: &He
     let body = find(kind, method.as_str(), &path, "", headers).body;
     match body {
         // Where no body belongs, its absence is worth proving.
-        Body::Json | Body::JsonOrNothing | Body::Nothing | Body::Form => BodyNeed::Whole,
+        Body::Json | Body::JsonOrNothing | Body::Nothing | Body::Form | Body::Text => BodyNeed::Whole,
         Body::Multipart | Body::Unread | Body::JsonOrOther if body::is_plain_multipart(headers) => {
             BodyNeed::WholeIfShort
         }
@@ -115,6 +115,11 @@ pub fn understand<'r>(
         (Body::JsonOrNothing, Some(bytes)) if !bytes.is_empty() => json::read(bytes)?,
         (Body::Json, None) => return Err(UnderstandError::BodyMissing),
         (Body::Nothing, Some(bytes)) if !bytes.is_empty() => return Err(UnderstandError::BodyUnexpected),
+        (Body::Text, Some(bytes)) if begins_like_json(bytes) => match json::read_any(bytes) {
+            Err(UnderstandError::JsonDuplicate) => return Err(UnderstandError::JsonDuplicate),
+            Ok(read) => read,
+            Err(_) => Judged::of_text(&String::from_utf8_lossy(bytes)),
+        },
         (Body::Form, Some(bytes)) => Judged::of_form(&form::pairs_of(bytes)?),
         (_, Some(bytes)) if body::is_plain_multipart(headers) => multipart::read(bytes, headers)?,
         _ => Judged::default(),
@@ -154,6 +159,13 @@ pub fn understand<'r>(
         body_bytes: body.map(|bytes| bytes.len() as u64).or_else(|| body::declared(headers)),
         touches_secret_file: judged.touches_secret_file,
     })
+}
+
+/// Whether a text may be JSON, behind blanks and a byte order mark.
+fn begins_like_json(bytes: &[u8]) -> bool {
+    let bytes = bytes.trim_ascii_start();
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    matches!(bytes.first(), Some(b'{' | b'[' | b'"'))
 }
 
 /// Whether a class changes which models there are.
@@ -232,7 +244,9 @@ const fn table(kind: ConnectionKind) -> Option<&'static Table> {
 
 fn find(kind: ConnectionKind, method: &str, path: &Path<'_>, query: &str, headers: &HeaderMap) -> Found {
     let encoding = Encoding::of(headers);
-    let Some(table) = table(kind) else { return generic::find(method, query, encoding) };
+    let Some(table) = table(kind) else {
+        return generic::find(method, query, encoding, body::declared(headers));
+    };
     let mut found = routes::look_up(table, method, path);
     if found.body == Body::JsonOrOther {
         found.body = if encoding == Encoding::Json { Body::JsonOrNothing } else { Body::Unread };

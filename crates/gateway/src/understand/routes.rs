@@ -38,6 +38,8 @@ pub(super) enum Body {
     JsonOrNothing,
     /// JSON where the type says so, else anything, passed on unread.
     JsonOrOther,
+    /// Text, which is read in case it is JSON.
+    Text,
     /// `application/x-www-form-urlencoded`.
     Form,
     /// `multipart/form-data`, passed on unread where it is long.
@@ -192,7 +194,8 @@ impl<'p> Path<'p> {
         let route = models.and_then(|at| self.segments.get(at + 2..)).unwrap_or_default();
         let named = |segment: &str| {
             let plain = decoded(segment);
-            names_weights(&plain) || segment_name(&plain).eq_ignore_ascii_case("weights")
+            names_weights(&plain)
+                || readings(&plain).any(|name| segment_name(name).eq_ignore_ascii_case("weights"))
         };
         route.iter().any(|segment| named(segment))
             || self.segments.iter().any(|segment| names_weights(&decoded(segment)))
@@ -204,10 +207,19 @@ fn segment_name(segment: &str) -> &str {
     segment.split(';').next().unwrap_or("").trim_end_matches(['.', ' '])
 }
 
-/// Whether a text ends like a file of weights.
+/// Whether a text ends like a file of weights, or would to a server that cuts a query, a fragment or a tag off.
 pub(super) fn names_weights(text: &str) -> bool {
-    let name = segment_name(text).to_ascii_lowercase();
-    WEIGHT_SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+    readings(text).any(|name| {
+        let name = segment_name(name).to_ascii_lowercase();
+        WEIGHT_SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+    })
+}
+
+/// A name as it stands, and what servers make of it that decode it once more and cut something off, or take other slashes
+/// for slashes.
+fn readings(name: &str) -> impl Iterator<Item = &str> {
+    const ENDS: [char; 7] = ['?', '#', ':', '\u{2044}', '\u{2215}', '\u{29f8}', '\u{ff0f}'];
+    std::iter::once(name).chain(name.split(ENDS))
 }
 
 /// Whether an unreserved character is written as an escape: the same path in another spelling.

@@ -38,6 +38,8 @@ mod refusing;
 #[cfg(test)]
 mod running;
 #[cfg(test)]
+mod spellings;
+#[cfg(test)]
 mod starting;
 #[cfg(test)]
 mod streaming;

@@ -48,7 +48,7 @@ fn every_route_of_the_tables_is_found_with_and_without_version() {
                 let content_type = match body {
                     Body::Json | Body::JsonOrNothing => "application/json",
                     Body::Multipart => "multipart/form-data; boundary=x",
-                    Body::Nothing | Body::Form | Body::Unread | Body::JsonOrOther => "text/plain",
+                    _ => "text/plain",
                 };
                 let headers = headers(&[("content-type", content_type)]);
                 let bytes: Option<&[u8]> = matches!(body, Body::Json).then_some(b"{}");
