@@ -13,6 +13,7 @@ pub mod forward;
 pub mod hold;
 pub mod identify;
 pub mod inject;
+pub mod recall;
 pub mod record;
 pub mod refusal;
 pub mod requests;

@@ -17,7 +17,9 @@ use crate::record::{End, Frame, Kind, Record};
 use crate::scan::{Next, Opened, Place, Scan};
 use crate::verify::FirstBad;
 
-pub use rows::{Exchange, Exchanges, LedgerFilter, LedgerRow, ROWS_MAX, SessionFilter, SessionSummary};
+pub use rows::{
+    Exchange, Exchanges, Judged, LedgerFilter, LedgerRow, ROWS_MAX, SessionFilter, SessionSummary,
+};
 
 /// Reads one journal.
 pub struct Reader {
@@ -64,6 +66,23 @@ impl Reader {
                 _ => {}
             }
             true
+        })?;
+        Ok(found)
+    }
+
+    /// What was decided of one request: its intent, or the refusal that it got; none when it is not in the journal or its
+    /// session was shredded.
+    pub fn request(&self, request: RequestId) -> Result<Option<Judged>, JournalError> {
+        let mut found = None;
+        let wanted =
+            |place: &Place| place.head.kind == Kind::Intent as u8 || place.head.kind == Kind::Refused as u8;
+        self.scan(0, wanted, |_, record| {
+            found = match record {
+                Record::Intent(intent) if intent.request == request => Some(Judged::Sent(intent)),
+                Record::Refused(refused) if refused.request == request => Some(Judged::Refused(refused)),
+                _ => None,
+            };
+            found.is_none()
         })?;
         Ok(found)
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::check::Problem;
+use super::check::{Checked, Problem};
 use super::condition::compile_all;
 use super::document::{self, Document, RULES_MAX, RuleText};
 use super::expr::{Read, Test};
@@ -42,8 +42,8 @@ pub(super) fn load(sources: &[PolicySource], detectors: &[&str]) -> Result<Polic
                     report.at(text.when_at, "the condition is always false, so the rule does nothing", None);
                 }
                 Some(Ok(checked)) => {
-                    add_reads(&mut reads, checked.reads);
-                    rules.push(rule(text, &file, checked.test));
+                    add_reads(&mut reads, &checked.reads);
+                    rules.push(rule(text, &file, checked));
                 }
                 Some(Err(problems)) => {
                     for problem in problems {
@@ -103,17 +103,28 @@ fn across(reports: &mut [Report<'_>], documents: &[Document]) {
     }
 }
 
-fn add_reads(reads: &mut Vec<Read>, more: Vec<Read>) {
+fn add_reads(reads: &mut Vec<Read>, more: &[Read]) {
     for read in more {
-        if !reads.contains(&read) {
-            reads.push(read);
+        if !reads.contains(read) {
+            reads.push(read.clone());
         }
     }
 }
 
-fn rule(text: RuleText, file: &Arc<str>, condition: Test) -> Rule {
-    let RuleText { id, at, effect, observe, reason, .. } = text;
-    Rule { id, file: Arc::clone(file), line: at.line(), effect, observe, reason, condition }
+fn rule(text: RuleText, file: &Arc<str>, condition: Checked) -> Rule {
+    let RuleText { id, at, effect, observe, reason, when, .. } = text;
+    let Checked { test, reads } = condition;
+    Rule {
+        id,
+        file: Arc::clone(file),
+        line: at.line(),
+        effect,
+        observe,
+        reason,
+        when: Arc::from(when.trim()),
+        condition: test,
+        reads,
+    }
 }
 
 /// Where a problem in a condition stands in its source, else the start of the condition.

@@ -24,9 +24,11 @@ mod load;
 mod obligation;
 mod packs;
 mod place;
+mod scene;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod yaml;
 
 use std::borrow::Cow;
@@ -49,6 +51,8 @@ pub use self::document::{
     APPROVAL_TTL_MAX, APPROVERS_NEEDED_MAX, MESSAGE_CHARS_MAX, RULE_ID_BYTES_MAX, RULES_MAX,
 };
 pub use self::packs::{BASE_NAME, BUILTIN_PREFIX, builtin_names};
+pub use self::scene::{Scene, SceneHeaders};
+pub use self::trace::{Explanation, RuleTrace, Seen};
 pub use self::yaml::SOURCE_BYTES_MAX;
 
 /// One policy document (or several, divided by `---`), with the name that errors use for it.
@@ -202,7 +206,11 @@ struct Rule {
     effect: Effect,
     observe: bool,
     reason: Option<Arc<str>>,
+    /// The condition as it is written.
+    when: Arc<str>,
     condition: Test,
+    /// What the condition reads, in its order.
+    reads: Vec<Read>,
 }
 
 impl Rule {

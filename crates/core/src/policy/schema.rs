@@ -1,5 +1,6 @@
 //! The fields that a condition may name. What is not in this table does not compile.
 
+use super::expr::Read;
 use crate::{ConnectionKind, OperationClass};
 
 /// What a field holds.
@@ -124,6 +125,18 @@ pub(super) const FIELDS: &[(&str, Kind)] = &[
     ("finding.count", Kind::Number(NumberField::FindingCount)),
     ("risk", Kind::Refused(NOT_YET)),
 ];
+
+/// The name of what a condition reads.
+pub(super) fn name(read: &Read) -> &'static str {
+    let kind = match read {
+        Read::Text(field) => Kind::Text(*field),
+        Read::Number(field) => Kind::Number(*field),
+        Read::Flag(field) => Kind::Flag(*field),
+        Read::Texts(field) => Kind::Texts(*field),
+        Read::Entry(table, _) => Kind::Table(*table),
+    };
+    FIELDS.iter().find(|(_, known)| *known == kind).map_or("", |(name, _)| *name)
+}
 
 /// What stands at `path`.
 pub(super) fn find(path: &str) -> Option<Kind> {

@@ -17,6 +17,7 @@ mod audit;
 mod connections;
 mod content;
 mod decide;
+mod explain;
 mod openapi;
 mod page;
 mod people;
@@ -145,6 +146,7 @@ fn table() -> OpenApiRouter<Arc<Admin>> {
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::show))
         .routes(routes!(content::show))
+        .routes(routes!(explain::show))
         .routes(routes!(audit::who_used))
         .routes(routes!(audit::what))
 }

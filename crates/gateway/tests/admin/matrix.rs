@@ -82,6 +82,7 @@ const TABLE: &[Row] = &[
         "/api/v1/sessions/{session}/exchanges/{exchange}",
         SESSION,
     ),
+    row("GET /api/v1/requests/{id}/explanation", "/api/v1/requests/{exchange}/explanation", SESSION),
     row("GET /api/v1/audit/who-used", "/api/v1/audit/who-used?secret=keyward://models", BY_ROLE),
     row("GET /api/v1/audit/what", "/api/v1/audit/what?principal=alice", BY_ROLE),
 ];
@@ -155,6 +156,11 @@ async fn hidden_and_absent_are_the_same() {
             "GET /api/v1/sessions/{id}/exchanges/{exchange}",
             format!("/api/v1/sessions/{session}/exchanges/{exchange}"),
             format!("/api/v1/sessions/ses_{absent}/exchanges/req_{absent}"),
+        ),
+        (
+            "GET /api/v1/requests/{id}/explanation",
+            format!("/api/v1/requests/{exchange}/explanation"),
+            format!("/api/v1/requests/req_{absent}/explanation"),
         ),
         (
             "POST /api/v1/approvals/{id}/approve",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use keyward_core::principal::PrincipalRef;
 use keyward_core::{ApprovalId, OperationClass, Principal, RequestId, SessionId, Timestamp, Verdict};
 
-use crate::record::{End, Frame, Intent, Outcome, Record, ResponseHead, SecretUse, SessionOpened};
+use crate::record::{End, Frame, Intent, Outcome, Record, Refused, ResponseHead, SecretUse, SessionOpened};
 
 /// The most rows that one question is answered with.
 pub const ROWS_MAX: usize = 10_000;
@@ -65,6 +65,15 @@ pub struct Exchange {
     pub frames: Vec<Frame>,
     /// How it ended; none while it runs.
     pub outcome: Option<Outcome>,
+}
+
+/// What was decided of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Judged {
+    /// It was about to reach its upstream.
+    Sent(Box<Intent>),
+    /// It never did.
+    Refused(Box<Refused>),
 }
 
 /// Which rows of the ledger.

@@ -69,7 +69,7 @@ enum Command {
     /// Check, show or describe the configuration file
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Check and test policy documents
+    /// Check, test and ask policy
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     /// Keep upstream credentials in the encrypted store of the data directory

@@ -33,6 +33,7 @@ use crate::config::Loaded;
 use crate::config::document::{self, Config, Tls};
 use crate::exit::Failure;
 
+pub(crate) use settings::connection_of;
 pub use watch::watch;
 
 /// How long the last outcomes may take to be written once all connections are closed.

@@ -79,6 +79,22 @@ fn issuer(issuer: &document::Issuer) -> Result<IssuerSettings, Failure> {
     })
 }
 
+/// The connection that policy decides about.
+///
+/// # Errors
+/// Its upstream is no URL of one.
+pub(crate) fn connection_of(connection: &document::ConnectionSettings) -> Result<Connection, Failure> {
+    let upstream = HttpUrl::parse(&connection.upstream).map_err(|error| {
+        Failure::error(format!("connection `{}`: {error}", connection.name), error.help())
+    })?;
+    Ok(Connection {
+        name: connection.name.as_str().into(),
+        kind: connection.kind,
+        upstream: upstream.target,
+        tags: connection.tags.clone(),
+    })
+}
+
 fn connection(connection: &document::ConnectionSettings) -> Result<ConnectionSettings, Failure> {
     let named = |what: &str| format!("connection `{}`: {what}", connection.name);
     let ca_pem = match &connection.ca {
@@ -106,14 +122,7 @@ fn connection(connection: &document::ConnectionSettings) -> Result<ConnectionSet
         })
         .transpose()?;
     Ok(ConnectionSettings {
-        connection: Connection {
-            name: connection.name.as_str().into(),
-            kind: connection.kind,
-            upstream: HttpUrl::parse(&connection.upstream)
-                .map_err(|error| Failure::error(named(&error.to_string()), error.help()))?
-                .target,
-            tags: connection.tags.clone(),
-        },
+        connection: connection_of(connection)?,
         routes: connection
             .routes
             .iter()

@@ -4,7 +4,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::kit::{ALLOW, World, http};
+use crate::kit::{ALLOW, Answer, Person, Upstream, World, call, get, http, keyed, reply};
 
 /// A document in the world's directory.
 fn document(world: &World, name: &str, rest: &str) -> String {
@@ -147,4 +147,113 @@ fn a_configuration_takes_packs_by_name() {
     assert_eq!(code, 0, "{err}");
     let valid: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(valid["documents"][1], "builtin:agents");
+}
+
+/// `policy eval` as a member of these groups; the exit code and what it prints as JSON.
+fn evaluated(world: &World, groups: &[&str], rest: &[&str]) -> (i32, Value, String) {
+    let mut words = vec!["policy", "eval", "-o", "json", "--as", "https://idp.example#alice"];
+    words.extend(groups.iter().flat_map(|group| ["--group", group]));
+    words.extend(rest);
+    let (code, out, err) = ended(&world.run(&words));
+    (code, serde_json::from_str(&out).unwrap_or_default(), err)
+}
+
+#[test]
+fn policy_eval_says_what_would_happen_and_sends_nothing() {
+    let upstream = Upstream::saying(reply("200 OK", &[], "never"));
+    let connections =
+        keyed("models", "openai", &upstream.url(), "MODEL_KEY") + &http("plain", &upstream.url());
+    let world = World::new(&connections, ALLOW).secret("MODEL_KEY", "k-0123456789");
+    let configuration = world.configuration().replace("[policy.yaml]", "['builtin:base']");
+    std::fs::write(world.path("keyward.yaml"), configuration).unwrap();
+
+    let chat = [
+        "models",
+        "--",
+        "curl",
+        "http://gw:8700/models/v1/chat/completions",
+        "--json",
+        r#"{"model":"m","messages":[]}"#,
+    ];
+    let (code, told, err) = evaluated(&world, &["eng"], &chat);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!((&told["verdict"], &told["rule"]), (&"allow".into(), &"chat-for-engineers".into()));
+    assert_eq!(told["given"]["operation"]["class"], "chat.completions");
+    assert_eq!(told["given"]["operation"]["resource"]["model"], "m");
+    assert_eq!(told["mask"][0]["rule"], "mask-credentials");
+
+    let (code, told, _) = evaluated(&world, &["sales"], &chat);
+    assert_eq!((code, &told["verdict"], told.get("rule")), (13, &"block".into(), None));
+    let (code, told, _) = evaluated(&world, &["eng"], &["models", "--path", "/v1/models/m/weights"]);
+    assert_eq!((code, &told["rule"]), (10, &"export-needs-owner".into()));
+    assert!(told["approval"].as_str().unwrap().contains("model-owners"), "{told}");
+    let (code, told, _) =
+        evaluated(&world, &["eng"], &["models", "--path", "/v1/nothing", "--method", "PATCH"]);
+    assert_eq!((code, &told["rule"]), (13, &"no-unknown-calls".into()));
+
+    // What the edge refuses, no rule sees.
+    let (code, _, err) = evaluated(&world, &["eng"], &["models", "--path", "/v1//models"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("refuses this call before any rule"), "{err}");
+    let (code, _, _) = evaluated(&world, &["eng"], &["nowhere", "--path", "/x"]);
+    assert_eq!(code, 3);
+    let (code, _, err) = evaluated(&world, &["eng"], &["models", "--", "curl", "-T", "x", "/y"]);
+    assert_eq!(code, 2, "{err}");
+    assert!(upstream.saw_nothing());
+}
+
+#[test]
+fn policy_explain_tells_the_caller_and_nobody_else_why() {
+    let upstream = Upstream::saying(reply("200 OK", &[], "ok"));
+    let rules = "  - {id: reads, effect: allow, when: 'operation.method == \"GET\" && request.headers[\"x-team\"] != \"red\"'}
+  - {id: no-admin, effect: block, when: 'operation.path.startsWith(\"/admin\")', message: Closed.}
+";
+    let world =
+        World::new(&http("plain", &upstream.url()), rules).with("roles: {auditor: ['group:model-owners']}");
+    let gateway = world.start();
+    let (alice, olivia) = (world.alice(), world.olivia());
+    let sent = call(gateway.data, "GET", "/plain/x", &alice, &[("x-team", "blue")], b"");
+    let blocked = get(gateway.data, "/plain/admin/x", &alice);
+    assert_eq!((sent.status, blocked.status), (200, 403));
+    let server = format!("http://{}", gateway.admin);
+    let explain = |token: &str, id: &str, more: &[&str]| {
+        let mut words = vec!["policy", "explain", id, "--server", &server];
+        words.extend(more);
+        ended(&world.command(&words).env("KEYWARD_TOKEN", token).output().unwrap())
+    };
+    let id = |answer: &Answer| answer.header("keyward-request-id").to_owned();
+
+    let (code, out, err) = explain(&alice, &id(&blocked), &["-o", "json"]);
+    assert_eq!(code, 0, "{err}");
+    let told: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&told["recorded"]["rule"], &told["same_policy"]), (&"no-admin".into(), &true.into()));
+    assert_eq!(told["rules"][0]["matched"], true);
+    assert_eq!(
+        told["rules"][0]["values"][0],
+        serde_json::json!({"field": "operation.path", "value": "/admin/x"})
+    );
+    assert!(told["rules"][0].get("when").is_none(), "conditions are for roles");
+
+    let (code, out, _) = explain(&alice, &id(&sent), &[]);
+    assert_eq!(code, 0);
+    assert!(
+        out.contains("allow by reads") && out.contains("request.headers[\"x-team\"] = \"blue\""),
+        "{out}"
+    );
+
+    let other = document(
+        &world,
+        "other.yaml",
+        "rules:\n  - {id: blue-only, effect: block, when: 'request.headers[\"x-team\"] == \"blue\"'}\n",
+    );
+    let (code, out, _) = explain(&alice, &id(&sent), &["--policy", &other]);
+    assert_eq!(code, 0);
+    assert!(out.contains("with these documents: block by blue-only"), "{out}");
+
+    // Somebody else's is not there; for an auditor it is, with the conditions.
+    let bot = world.token(Person::CiBot);
+    assert_eq!(explain(&bot, &id(&sent), &[]).0, 3);
+    let (code, out, err) = explain(&olivia, &id(&sent), &["-o", "json"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("\"when\""), "{out}");
 }

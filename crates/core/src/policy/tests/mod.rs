@@ -1,6 +1,7 @@
 mod conditions;
 mod deciding;
 mod documents;
+mod explaining;
 mod findings;
 mod laws;
 mod masks;

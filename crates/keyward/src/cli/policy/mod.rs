@@ -1,4 +1,4 @@
-//! `keyward policy`: check and test policy documents, without a gateway.
+//! `keyward policy`: check, test and ask policy, with and without a gateway.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,6 +8,10 @@ use keyward_core::policy::{BASE_NAME, PolicySet};
 use keyward_mask::Detectors;
 use serde::Serialize;
 
+mod curl;
+mod eval;
+mod explain;
+mod shown;
 mod test;
 
 use super::Session;
@@ -31,6 +35,19 @@ pub(super) enum PolicyCommand {
   keyward policy test --strict --format junit > policy.xml     for CI; a rule without a test fails too
   keyward policy test -o json                                  the documents of the configuration, for programs")]
     Test(test::TestArgs),
+    /// Say why a recorded request was decided as it was: each rule, and the values it read
+    #[command(after_help = "One's own requests; auditors may ask about any, and that is recorded.
+Examples:
+  keyward policy explain req_…
+  keyward policy explain req_… --policy new.yaml --policy builtin:base   by other documents, on this machine
+  keyward policy explain req_… -o json                                   its `given` can be pasted into a policy test")]
+    Explain(explain::ExplainArgs),
+    /// Say what would happen to a call; nothing is sent. Ends with 13 when blocked, 10 when held
+    #[command(after_help = "Examples:
+  keyward policy eval --as https://idp.example.com#alice --group eng models --path /v1/models
+  keyward policy eval --as https://idp.example.com#bot --kind agent models -- curl /v1/chat/completions --json @chat.json
+  keyward policy eval --as https://idp.example.com#alice models -- curl -X DELETE http://gateway:8700/models/v1/models/m")]
+    Eval(eval::EvalArgs),
 }
 
 #[derive(Serialize)]
@@ -53,6 +70,8 @@ pub(super) fn run(command: PolicyCommand, session: &Session) -> Result<(), Failu
                 || format!("valid: {} (policy version {})\n", names.join(", "), short(version)),
             )
         }
+        PolicyCommand::Explain(args) => explain::run(&args, session),
+        PolicyCommand::Eval(args) => eval::run(&args, session),
         PolicyCommand::Test(args) => {
             let documents = documents(&args.files, session)?;
             test::run(&compiled(&documents, session)?, &args, session)
