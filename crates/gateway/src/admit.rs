@@ -109,6 +109,7 @@ impl Session {
     pub async fn admit(&self, call: Call) -> Result<Admission, Refusal> {
         let (call, findings) = self.look_into(call).await?;
         let decision = self.decide(&call, findings.as_ref());
+        self.note(&decision, &call.operation);
         let call = if decision.verdict == Verdict::Block {
             call
         } else {
@@ -145,6 +146,7 @@ impl Session {
         headers: &http::HeaderMap,
     ) -> Result<(), Refusal> {
         let decision = self.decide_on(operation, headers, Some(&RequestFindings::default()));
+        self.note(&decision, operation);
         let why = match (decision.verdict, &decision.rule) {
             (Verdict::Allow, _) | (Verdict::Block, None) => return Ok(()),
             (Verdict::Block, Some(_)) => "a tool call in the model's answer was stopped",
@@ -155,6 +157,22 @@ impl Session {
         let mut refusal = blocked(&decision);
         refusal.public = format!("{} ({why})", refusal.public.trim_end_matches('.')).into();
         Err(refusal)
+    }
+
+    /// Counts what rules in `mode: observe` would have done, and writes the decision's line of the log. Calls that merely
+    /// pass are told at level debug: the journal has each of them.
+    fn note(&self, decision: &Decision, operation: &Operation) {
+        let (verdict, class) = (decision.verdict.as_str(), operation.class.as_str());
+        let rule = decision.rule.as_deref().unwrap_or("none");
+        let policy: &str = self.gateway.policy.version();
+        let connection: &str = &self.target.settings.connection.name;
+        let observed = decision.observed.join(",");
+        if decision.verdict == Verdict::Allow && decision.observed.is_empty() {
+            tracing::debug!(request = %self.request, connection, class, verdict, rule, policy, "call decided");
+            return;
+        }
+        self.gateway.shared.metrics.observed(&decision.observed);
+        tracing::info!(request = %self.request, connection, class, verdict, rule, observed, policy, "call decided");
     }
 
     fn decide(&self, call: &Call, findings: Option<&RequestFindings>) -> Arc<Decision> {

@@ -1,6 +1,7 @@
 //! Counters and their text for Prometheus. Labels come from closed sets or from configuration, never from a caller, so
 //! that their number is bounded and none can hold a secret (catalogue 152).
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -35,6 +36,12 @@ pub struct FindingLabels {
     detector: String,
 }
 
+/// Labels of a rule: as the policy's documents name it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RuleLabels {
+    rule: String,
+}
+
 /// Labels of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ConnectionLabels {
@@ -48,6 +55,7 @@ pub struct Metrics {
     head_seconds: Family<ConnectionLabels, Histogram, fn() -> Histogram>,
     refusals: Family<RefusalLabels, Counter>,
     findings: Family<FindingLabels, Counter>,
+    policy_observed: Family<RuleLabels, Counter>,
     /// Exchanges under way.
     pub in_flight: Gauge,
     /// Calls that wait for a human.
@@ -66,6 +74,7 @@ impl Default for Metrics {
             head_seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             refusals: Family::default(),
             findings: Family::default(),
+            policy_observed: Family::default(),
             in_flight: Gauge::default(),
             held: Gauge::default(),
             connections: Gauge::default(),
@@ -80,6 +89,11 @@ impl Default for Metrics {
         );
         r.register("refusals", "Calls that did not go through, by code", metrics.refusals.clone());
         r.register("findings", "Values masked, by detector", metrics.findings.clone());
+        r.register(
+            "policy_observed",
+            "Calls to which a rule in mode observe would have applied",
+            metrics.policy_observed.clone(),
+        );
         r.register("in_flight", "Exchanges under way", metrics.in_flight.clone());
         r.register("held", "Calls that wait for a human", metrics.held.clone());
         r.register("connections", "Connections from callers", metrics.connections.clone());
@@ -109,6 +123,13 @@ impl Metrics {
     pub fn hold(&self) -> HeldCount {
         self.held.inc();
         HeldCount(self.held.clone())
+    }
+
+    /// Counts the rules in `mode: observe` that would have applied to a call.
+    pub fn observed(&self, rules: &[Arc<str>]) {
+        for rule in rules {
+            self.policy_observed.get_or_create(&RuleLabels { rule: rule.to_string() }).inc();
+        }
     }
 
     /// Counts findings.

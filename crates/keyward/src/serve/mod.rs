@@ -33,7 +33,7 @@ use crate::config::Loaded;
 use crate::config::document::{self, Config, Tls};
 use crate::exit::Failure;
 
-pub(crate) use settings::connection_of;
+pub(crate) use settings::connection as connection_settings;
 pub use watch::watch;
 
 /// How long the last outcomes may take to be written once all connections are closed.

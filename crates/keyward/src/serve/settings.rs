@@ -80,10 +80,7 @@ fn issuer(issuer: &document::Issuer) -> Result<IssuerSettings, Failure> {
 }
 
 /// The connection that policy decides about.
-///
-/// # Errors
-/// Its upstream is no URL of one.
-pub(crate) fn connection_of(connection: &document::ConnectionSettings) -> Result<Connection, Failure> {
+fn connection_of(connection: &document::ConnectionSettings) -> Result<Connection, Failure> {
     let upstream = HttpUrl::parse(&connection.upstream).map_err(|error| {
         Failure::error(format!("connection `{}`: {error}", connection.name), error.help())
     })?;
@@ -95,7 +92,11 @@ pub(crate) fn connection_of(connection: &document::ConnectionSettings) -> Result
     })
 }
 
-fn connection(connection: &document::ConnectionSettings) -> Result<ConnectionSettings, Failure> {
+/// A connection as the gateway takes it.
+///
+/// # Errors
+/// A file that it names cannot be read, or a value of it does not hold.
+pub(crate) fn connection(connection: &document::ConnectionSettings) -> Result<ConnectionSettings, Failure> {
     let named = |what: &str| format!("connection `{}`: {what}", connection.name);
     let ca_pem = match &connection.ca {
         None => None,

@@ -257,3 +257,31 @@ fn policy_explain_tells_the_caller_and_nobody_else_why() {
     assert_eq!(code, 0, "{err}");
     assert!(out.contains("\"when\""), "{out}");
 }
+
+#[test]
+fn rules_that_only_observe_are_counted_and_each_decision_names_its_policy() {
+    let upstream = Upstream::saying(reply("200 OK", &[], "ok"));
+    let rules = "  - {id: all, effect: allow, when: 'true'}
+  - {id: no-writes, effect: block, mode: observe, when: 'operation.method != \"GET\"'}
+";
+    let world = World::new(&http("plain", &upstream.url()), rules);
+    let gateway = world.start();
+    let token = world.alice();
+    for method in ["GET", "POST", "DELETE"] {
+        assert_eq!(call(gateway.data, method, "/plain/x", &token, &[], b"").status, 200, "{method}");
+    }
+    let metrics = get(gateway.admin, "/metrics", "").text();
+    assert!(metrics.contains("keyward_policy_observed_total{rule=\"no-writes\"} 2"), "{metrics}");
+    let (_, out, _) = ended(&world.run(&["policy", "validate", "-o", "json"]));
+    let valid: Value = serde_json::from_str(&out).unwrap();
+    let version = valid["version"].as_str().unwrap();
+    let log = gateway.log();
+    let decided: Vec<Value> = log
+        .lines()
+        .filter(|line| line.contains("call decided"))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(decided.len(), 3, "{log}");
+    assert!(decided.iter().all(|line| line.to_string().contains(version)), "{log}");
+    assert_eq!(decided.iter().filter(|line| line.to_string().contains("no-writes")).count(), 2, "{log}");
+}

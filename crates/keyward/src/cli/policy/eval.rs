@@ -5,7 +5,8 @@
 
 use http::Request;
 use keyward_core::policy::{RequestFindings, Scene, SceneHeaders};
-use keyward_core::{Connection, Decision, Place, Principal, PrincipalKind, Verdict};
+use keyward_core::{Decision, Place, Principal, PrincipalKind, Verdict};
+use keyward_gateway::settings::ConnectionSettings;
 use keyward_gateway::understand::{BodyNeed, body_need, understand};
 use keyward_gateway::{clock, edge, inject};
 use serde::Serialize;
@@ -90,7 +91,7 @@ pub(super) fn run(args: &EvalArgs, session: &Session) -> Result<(), Failure> {
         let message = format!("the configuration has no connection `{}`", args.connection);
         Failure::new(Exit::NotFound, message, "`keyward connections ls` lists them")
     })?;
-    let connection = crate::serve::connection_of(connection)?;
+    let connection = crate::serve::connection_settings(connection)?;
     let set = if args.policy.is_empty() {
         compiled(&loaded.policies, session)?
     } else {
@@ -163,7 +164,7 @@ fn text(it: &Evaluated) -> String {
 }
 
 /// The facts of the call, read as the gateway reads them.
-fn scene(args: &EvalArgs, connection: Connection, reads_findings: bool) -> Result<Scene, Failure> {
+fn scene(args: &EvalArgs, settings: ConnectionSettings, reads_findings: bool) -> Result<Scene, Failure> {
     let asked = curl::read(&words(args)?)?;
     let refused =
         |public: &str| Failure::error(format!("the gateway refuses this call before any rule: {public}"), "");
@@ -186,13 +187,13 @@ fn scene(args: &EvalArgs, connection: Connection, reads_findings: bool) -> Resul
     }
     let head = edge::read(&parts).map_err(|refusal| refused(&refusal.public))?;
     inject::strip_request(&mut parts.headers);
-    let path = below(&head.path, &connection.name);
-    let bytes = match body_need(connection.kind, &parts.method, path, &parts.headers) {
+    let path = below(&head.path, &settings.connection.name);
+    let bytes = match body_need(settings.connection.kind, &parts.method, path, &parts.headers) {
         BodyNeed::None if !body.is_empty() => None,
         _ => Some(&*body),
     };
     let method = parts.method.as_str();
-    let mut operation = understand(connection.kind, method, path, &head.query, &parts.headers, bytes)
+    let mut operation = understand(settings.api(), method, path, &head.query, &parts.headers, bytes)
         .map_err(|error| refused(error.public()))?;
     operation.body_bytes = Some(body.len() as u64);
     let headers = parts.headers.keys().map(|name| {
@@ -202,7 +203,7 @@ fn scene(args: &EvalArgs, connection: Connection, reads_findings: bool) -> Resul
     });
     Ok(Scene {
         principal: principal(args)?,
-        connection,
+        connection: settings.connection,
         operation,
         headers: SceneHeaders::Known(headers.collect()),
         peer: None,
