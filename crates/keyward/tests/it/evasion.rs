@@ -204,8 +204,12 @@ fn catalogue_78_what_drips_in_is_flushed_at_its_end_and_never_after_a_break() {
         let gateway = world.start();
         let answer = clean(&gateway, &world.alice(), "/models/v1/models/x", &[]);
         assert_eq!(answer.complete, whole);
-        let shown = if whole { 20 } else { 0 };
-        assert_eq!(answer.text(), format!("so far: {}", &SECRET[..shown]));
+        if whole {
+            assert_eq!(answer.text(), format!("so far: {}", &SECRET[..20]));
+        } else {
+            // A break that comes with the last bytes may take what was not written yet with it.
+            assert!("so far: ".starts_with(&answer.text()), "{}", answer.text());
+        }
         assert_eq!(world.outcome().end, if whole { End::Completed } else { End::UpstreamReset });
     }
 }
