@@ -254,3 +254,59 @@ pub fn sql(data: &[u8]) {
     let less = sql::intent(&text);
     assert!(more >= less || less == SqlIntent::Admin, "more is less: {text:?}");
 }
+
+/// Inputs made of seeds: bytes changed, cut out, doubled, and mixed with others. The same in every run.
+#[derive(Debug)]
+pub struct Mutations<'s> {
+    seeds: &'s [Vec<u8>],
+    state: u64,
+}
+
+impl<'s> Mutations<'s> {
+    /// The longest input, in bytes.
+    const BYTES_MAX: usize = 400;
+
+    /// Of these seeds.
+    pub const fn of(seeds: &'s [Vec<u8>]) -> Self {
+        Self { seeds, state: 0x2545_f491_4f6c_dd1d }
+    }
+
+    /// A number below `below`, or 0.
+    fn roll(&mut self, below: usize) -> usize {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        usize::try_from(self.state % (below.max(1) as u64)).unwrap_or_default()
+    }
+
+    fn seed(&mut self) -> &'s [u8] {
+        let at = self.roll(self.seeds.len());
+        self.seeds.get(at).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+impl Iterator for Mutations<'_> {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let mut data = self.seed().to_vec();
+        for _ in 0..=self.roll(4) {
+            let (at, to) = (self.roll(data.len() + 1), self.roll(data.len() + 1));
+            match self.roll(4) {
+                0 if at < data.len() => {
+                    let byte = u8::try_from(self.roll(256)).unwrap_or_default();
+                    data.get_mut(at).into_iter().for_each(|old| *old = byte);
+                }
+                1 => drop(data.drain(at.min(to)..at.max(to))),
+                2 => data.extend_from_within(at.min(to)..at.max(to)),
+                _ => {
+                    let other = self.seed();
+                    let end = self.roll(other.len() + 1);
+                    data.splice(at..at, other.get(..end).unwrap_or_default().iter().copied());
+                }
+            }
+        }
+        data.truncate(Self::BYTES_MAX);
+        Some(data)
+    }
+}

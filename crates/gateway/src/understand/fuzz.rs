@@ -50,13 +50,6 @@ mod tests {
             ("wire_sql", keyward_wire::fuzz::sql),
         ];
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds");
-        let mut state = 0x2545_f491_4f6c_dd1d_u64;
-        let mut next = |below: usize| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            usize::try_from(state % u64::try_from(below.max(1)).unwrap()).unwrap()
-        };
         for (name, target) in targets {
             let mut files: Vec<_> =
                 std::fs::read_dir(root.join(name)).unwrap().map(|file| file.unwrap().path()).collect();
@@ -66,21 +59,7 @@ mod tests {
             for seed in &seeds {
                 target(seed);
             }
-            for _ in 0..1000 {
-                let mut data = seeds[next(seeds.len())].clone();
-                for _ in 0..=next(4) {
-                    let (at, to) = (next(data.len() + 1), next(data.len() + 1));
-                    match next(4) {
-                        0 if at < data.len() => data[at] = u8::try_from(next(256)).unwrap(),
-                        1 => drop(data.drain(at.min(to)..at.max(to))),
-                        2 => data.extend_from_within(at.min(to)..at.max(to)),
-                        _ => {
-                            let other = &seeds[next(seeds.len())];
-                            data.splice(at..at, other[..next(other.len() + 1)].iter().copied());
-                        }
-                    }
-                }
-                data.truncate(400);
+            for data in keyward_wire::fuzz::Mutations::of(&seeds).take(1000) {
                 target(&data);
             }
         }

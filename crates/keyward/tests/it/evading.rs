@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::kit::{Answer, Caller, Upstream, World, call, http, keyed, post_json, reply, until_true};
+use crate::kit::{Answer, Caller, Scene, Upstream, World, http, keyed, post_json, reply, until_true};
 
 const SECRET: &str = concat!("evading-", "credential-0123456789");
 
@@ -19,35 +19,19 @@ const CHAT: &str = "/models/v1/chat/completions";
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 const FORBIDDEN: &str = r#"{"model": "forbidden", "messages": []}"#;
 
-struct Scene {
-    upstream: Upstream,
-    world: World,
-    gateway: crate::kit::Gateway,
-    token: String,
+fn scene(extra: &str) -> Scene {
+    let upstream = Upstream::answering(|_| reply("200 OK", &[("content-type", "application/json")], "{}"));
+    let connections =
+        [keyed("models", "openai", &upstream.url(), "KEY"), http("plain", &upstream.url())].concat();
+    let world = World::new(&connections, RULES).with(extra).secret("KEY", SECRET);
+    Scene::of(upstream, world)
 }
 
-impl Scene {
-    fn new(extra: &str) -> Self {
-        let upstream =
-            Upstream::answering(|_| reply("200 OK", &[("content-type", "application/json")], "{}"));
-        let connections =
-            [keyed("models", "openai", &upstream.url(), "KEY"), http("plain", &upstream.url())].concat();
-        let world = World::new(&connections, RULES).with(extra).secret("KEY", SECRET);
-        let gateway = world.start();
-        let token = world.alice();
-        Self { upstream, world, gateway, token }
-    }
-
-    fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        call(self.gateway.data, "POST", path, &self.token, headers, body)
-    }
-
-    /// Ends in one of these statuses, and nothing leaves.
-    fn refused(&self, name: &str, path: &str, headers: &[(&str, &str)], body: &[u8], statuses: &[u16]) {
-        let answer = self.post(path, headers, body);
-        assert!(statuses.contains(&answer.status), "{name}: {answer:?}");
-        assert!(self.upstream.saw_nothing(), "{name} reached the upstream");
-    }
+/// Ends in one of these statuses, and nothing leaves.
+fn refused(scene: &Scene, name: &str, path: &str, headers: &[(&str, &str)], body: &[u8], statuses: &[u16]) {
+    let answer = scene.post(path, headers, body);
+    assert!(statuses.contains(&answer.status), "{name}: {answer:?}");
+    assert!(scene.upstream.saw_nothing(), "{name} reached the upstream");
 }
 
 fn gzip(data: &[u8]) -> Vec<u8> {
@@ -62,7 +46,7 @@ fn utf16(text: &str) -> Vec<u8> {
 
 #[test]
 fn catalogue_82_a_guarded_body_is_read_as_the_upstream_reads_it_or_refused() {
-    let scene = Scene::new("");
+    let scene = scene("");
     let zstd = zstd::encode_all(FORBIDDEN.as_bytes(), 1).unwrap();
     let mut brotli = Vec::new();
     brotli::CompressorWriter::new(&mut brotli, 4096, 4, 20).write_all(FORBIDDEN.as_bytes()).unwrap();
@@ -73,12 +57,12 @@ fn catalogue_82_a_guarded_body_is_read_as_the_upstream_reads_it_or_refused() {
         ("br", "br", brotli),
         ("a lie", "gzip", FORBIDDEN.as_bytes().to_vec()),
     ] {
-        scene.refused(name, CHAT, &[JSON, ("Content-Encoding", encoding)], &body, &[403, 415]);
-        scene.refused(&format!("{name}, unsaid"), CHAT, &[JSON], &body, &[400, 403]);
+        refused(&scene, name, CHAT, &[JSON, ("Content-Encoding", encoding)], &body, &[403, 415]);
+        refused(&scene, &format!("{name}, unsaid"), CHAT, &[JSON], &body, &[400, 403]);
     }
-    scene.refused("utf-16", CHAT, &[JSON], &utf16(FORBIDDEN), &[400, 403, 415]);
+    refused(&scene, "utf-16", CHAT, &[JSON], &utf16(FORBIDDEN), &[400, 403, 415]);
     let wide = ("Content-Type", "application/json; charset=utf-16");
-    scene.refused("utf-16, said", CHAT, &[wide], &utf16(FORBIDDEN), &[403, 415]);
+    refused(&scene, "utf-16, said", CHAT, &[wide], &utf16(FORBIDDEN), &[403, 415]);
     for (name, body) in [
         ("escaped name", r#"{"mo\u0064el": "forbidden", "messages": []}"#),
         ("escaped value", r#"{"model": "\u0066orbidden", "messages": []}"#),
@@ -101,9 +85,10 @@ fn catalogue_82_a_guarded_body_is_read_as_the_upstream_reads_it_or_refused() {
         ("not UTF-8", "\u{0}"),
         ("too deep", &format!("{{\"model\": \"fine\", \"x\": {}{}}}", "[".repeat(80), "]".repeat(80))),
     ] {
-        scene.refused(name, CHAT, &[JSON], body.as_bytes(), &[400, 403]);
+        refused(&scene, name, CHAT, &[JSON], body.as_bytes(), &[400, 403]);
     }
-    scene.refused(
+    refused(
+        &scene,
         "bytes that are no UTF-8",
         CHAT,
         &[JSON],
@@ -118,7 +103,7 @@ fn catalogue_82_a_guarded_body_is_read_as_the_upstream_reads_it_or_refused() {
 
 #[test]
 fn catalogue_83_a_body_is_what_its_type_says_or_refused() {
-    let scene = Scene::new("");
+    let scene = scene("");
     let form = "model=forbidden";
     for (name, headers, body) in [
         ("text/plain", vec![("Content-Type", "text/plain")], FORBIDDEN),
@@ -132,11 +117,11 @@ fn catalogue_83_a_body_is_what_its_type_says_or_refused() {
         ("a type that is none", vec![("Content-Type", "application")], FORBIDDEN),
         ("a lying parameter", vec![("Content-Type", "text/plain; x=application/json")], FORBIDDEN),
     ] {
-        scene.refused(name, CHAT, &headers, body.as_bytes(), &[400, 403, 415]);
+        refused(&scene, name, CHAT, &headers, body.as_bytes(), &[400, 403, 415]);
     }
     // A type that means JSON is JSON, in any letters.
     for kind in ["Application/JSON", "application/json;charset=UTF-8", "application/vnd.api+json"] {
-        scene.refused(kind, CHAT, &[("Content-Type", kind)], FORBIDDEN.as_bytes(), &[403]);
+        refused(&scene, kind, CHAT, &[("Content-Type", kind)], FORBIDDEN.as_bytes(), &[403]);
     }
     // On a generic connection, forms and JSON are read by their type.
     for (headers, body) in [
@@ -144,20 +129,20 @@ fn catalogue_83_a_body_is_what_its_type_says_or_refused() {
         (("Content-Type", "application/json"), r#"{"a": ["/etc/shadow"]}"#),
         (("Content-Type", "application/json"), "[\"\\/etc\\/shadow\"]"),
     ] {
-        scene.refused("a generic endpoint", "/plain/x", &[headers], body.as_bytes(), &[403]);
+        refused(&scene, "a generic endpoint", "/plain/x", &[headers], body.as_bytes(), &[403]);
     }
 }
 
 #[test]
 fn catalogue_84_a_body_beyond_what_is_looked_at_is_a_413() {
-    let scene = Scene::new("limits: {inspect_body_bytes_max: 4KiB}");
+    let scene = scene("limits: {inspect_body_bytes_max: 4KiB}");
     let body = |length: usize| {
         let rest = length - FORBIDDEN.len();
         format!("{}{FORBIDDEN}", " ".repeat(rest))
     };
     for length in [4097, 5000, 100_000] {
         let body = body(length);
-        scene.refused("declared", CHAT, &[JSON], body.as_bytes(), &[413]);
+        refused(&scene, "declared", CHAT, &[JSON], body.as_bytes(), &[413]);
         let answer = chunked(&scene, &body);
         assert_eq!(answer.status, 413, "{length} in chunks");
         assert!(answer.text().contains("4096 bytes"), "{}", answer.text());
@@ -189,7 +174,7 @@ fn chunked(scene: &Scene, body: &str) -> Answer {
 
 #[test]
 fn catalogue_86_nothing_leaves_before_the_last_byte_was_judged() {
-    let scene = Scene::new("");
+    let scene = scene("");
     for (last, status) in [(r#""model": "forbidden"}"#, 403), (r#""model": "fine"}"#, 200)] {
         let first = r#"{"messages": [], "#;
         let mut caller = Caller::connect(scene.gateway.data);
@@ -210,7 +195,7 @@ fn catalogue_86_nothing_leaves_before_the_last_byte_was_judged() {
 
 #[test]
 fn catalogue_87_every_value_of_a_name_is_judged() {
-    let scene = Scene::new("");
+    let scene = scene("");
     let form = ("Content-Type", "application/x-www-form-urlencoded");
     for (name, path, headers, body) in [
         ("second in the form", "/plain/x", vec![form], "cmd=ls&cmd=cat%20.env"),
@@ -222,16 +207,16 @@ fn catalogue_87_every_value_of_a_name_is_judged() {
         ("a list", "/plain/x?cmd%5B%5D=ls&cmd%5B%5D=.env", vec![], ""),
         ("twice encoded", "/plain/x?cmd=%252eenv", vec![], ""),
     ] {
-        scene.refused(name, path, &headers, body.as_bytes(), &[400, 403]);
+        refused(&scene, name, path, &headers, body.as_bytes(), &[400, 403]);
     }
     assert_eq!(scene.post("/plain/x?cmd=ls&cmd=cat", &[form], b"cmd=environment").status, 200);
 }
 
 #[test]
 fn catalogue_93_a_rule_that_is_bad_changes_nothing_and_says_so() {
-    let scene = Scene::new("");
+    let scene = scene("");
     let good = std::fs::read_to_string(scene.world.path("policy.yaml")).unwrap();
-    let refused = || post_json(scene.gateway.data, CHAT, &scene.token, FORBIDDEN).status;
+    let refuses = || post_json(scene.gateway.data, CHAT, &scene.token, FORBIDDEN).status;
     for (number, rules) in [
         "  - {id: bad, effect: block, when: 'operation.path.matches(\"(\")'}\n",
         "  - {id: bad, effect: block, when: 'operation.classs == \"x\"'}\n",
@@ -246,12 +231,12 @@ fn catalogue_93_a_rule_that_is_bad_changes_nothing_and_says_so() {
         until_true("the refusal of the rules", || {
             scene.gateway.log().matches("not reloaded").count() > number
         });
-        assert_eq!(refused(), 403, "the rules before stay");
+        assert_eq!(refuses(), 403, "the rules before stay");
     }
     std::fs::remove_file(scene.world.path("policy.yaml")).unwrap();
     scene.gateway.signal(Signal::HUP);
     until_true("the refusal of what is absent", || scene.gateway.log().matches("not reloaded").count() > 4);
-    assert_eq!(refused(), 403);
+    assert_eq!(refuses(), 403);
     std::fs::write(scene.world.path("policy.yaml"), good).unwrap();
     assert!(scene.upstream.saw_nothing());
 }

@@ -14,6 +14,8 @@ mod evasion;
 #[cfg(test)]
 mod formats;
 #[cfg(test)]
+mod h2;
+#[cfg(test)]
 mod holding;
 #[cfg(test)]
 mod hops;

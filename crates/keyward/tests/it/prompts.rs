@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::kit::{Answer, Upstream, World, call, holds, keyed, post_json, reply, until_true};
+use crate::kit::{Scene, Upstream, World, call, holds, keyed, post_json, reply, until_true};
 
 const KEY: &str = concat!("prompting-", "credential-0123456789");
 /// Made up for this test.
@@ -17,26 +17,10 @@ const MASK: &str = "  - {id: all, effect: allow, when: 'true'}
   - {id: mask-prompts, effect: mask, when: 'true', mask: {detect: [credentials], where: [request], style: redact}}
 ";
 
-struct Scene {
-    upstream: Upstream,
-    world: World,
-    gateway: crate::kit::Gateway,
-    token: String,
-}
-
-impl Scene {
-    fn new(rules: &str) -> Self {
-        let upstream =
-            Upstream::answering(|_| reply("200 OK", &[("content-type", "application/json")], "{}"));
-        let world = World::new(&keyed("models", "openai", &upstream.url(), "KEY"), rules).secret("KEY", KEY);
-        let gateway = world.start();
-        let token = world.alice();
-        Self { upstream, world, gateway, token }
-    }
-
-    fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        call(self.gateway.data, "POST", path, &self.token, headers, body)
-    }
+fn scene(rules: &str) -> Scene {
+    let upstream = Upstream::answering(|_| reply("200 OK", &[("content-type", "application/json")], "{}"));
+    let world = World::new(&keyed("models", "openai", &upstream.url(), "KEY"), rules).secret("KEY", KEY);
+    Scene::of(upstream, world)
 }
 
 fn prompt(content: &str) -> String {
@@ -60,7 +44,7 @@ fn spellings() -> Vec<(&'static str, String)> {
 
 #[test]
 fn a_prompt_with_a_credential_is_blocked_by_rule() {
-    let scene = Scene::new(BLOCK);
+    let scene = scene(BLOCK);
     for (name, body) in spellings() {
         let answer = scene.post(CHAT, &[JSON], body.as_bytes());
         assert_eq!((answer.status, answer.code().as_str()), (403, "blocked_by_policy"), "{name}");
@@ -88,7 +72,7 @@ fn a_prompt_with_a_credential_is_blocked_by_rule() {
 
 #[test]
 fn a_prompt_with_a_credential_is_masked_by_rule() {
-    let scene = Scene::new(MASK);
+    let scene = scene(MASK);
     for (number, (name, body)) in spellings().into_iter().enumerate() {
         let headers = [JSON, ("Content-MD5", "x"), ("Digest", "sha-256=x")];
         assert_eq!(scene.post(CHAT, &headers, body.as_bytes()).status, 200, "{name}");
@@ -126,7 +110,7 @@ fn a_prompt_with_a_credential_is_masked_by_rule() {
 #[test]
 fn a_request_that_cannot_be_looked_into_fails_closed() {
     for (rules, status) in [(BLOCK, 403), (MASK, 415)] {
-        let scene = Scene::new(rules);
+        let scene = scene(rules);
         let headers = [("Content-Type", "application/octet-stream"), ("Content-Encoding", "br")];
         let answer = scene.post("/models/v1/files", &headers, b"whatever this is");
         assert!(answer.status == status || answer.status == 415, "{answer:?}");

@@ -1,9 +1,6 @@
 //! Requests that two parsers could read in two ways, or that no rule allows: nothing of them reaches the upstream.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-
-use crate::kit::{ALLOW, Answer, Caller, PATIENCE, Upstream, World, http, keyed, reply, request, until_true};
+use crate::kit::{ALLOW, Caller, Scene, Upstream, World, http, keyed, reply, request, until_true};
 
 const SECRET: &str = concat!("refusing-", "credential-0123456789");
 
@@ -12,53 +9,18 @@ const DENIED: &str = "  - {id: all, effect: allow, when: 'true'}
   - {id: denied, effect: block, when: 'operation.path.startsWith(\"/denied\")', message: Not this.}
 ";
 
-struct Scene {
-    upstream: Upstream,
-    world: World,
-    gateway: crate::kit::Gateway,
-    token: String,
-}
-
-impl Scene {
-    fn new(rules: &str) -> Self {
-        let upstream = Upstream::answering(|seen| reply("200 OK", &[("x-line", &seen.line)], &seen.body));
-        let connections =
-            [http("plain", &upstream.url()), keyed("keyed", "http", &upstream.url(), "KEY")].concat();
-        let world = World::new(&connections, rules).secret("KEY", SECRET);
-        let gateway = world.start();
-        let token = world.alice();
-        Self { upstream, world, gateway, token }
-    }
-
-    /// Sends bytes in which `TOKEN` stands for a good credential line, and reads what comes back: the first answer, if
-    /// there is one.
-    fn raw(&self, bytes: impl AsRef<[u8]>) -> Option<Answer> {
-        let credential = format!("Authorization: Bearer {}", self.token);
-        let bytes = bytes.as_ref();
-        let at = bytes.windows(5).position(|window| window == b"TOKEN");
-        let bytes = match at {
-            Some(at) => [&bytes[..at], credential.as_bytes(), &bytes[at + 5..]].concat(),
-            None => bytes.to_vec(),
-        };
-        let mut caller = Caller::connect(self.gateway.data);
-        caller.line.write(&bytes);
-        caller.answer_to("GET")
-    }
-
-    /// Must end in one of these statuses, or in a closed connection (0), and send nothing.
-    fn refused(&self, name: &str, bytes: impl AsRef<[u8]>, statuses: &[u16]) {
-        let before = self.upstream.seen().len();
-        let answer = self.raw(&bytes);
-        let status = answer.as_ref().map_or(0, |answer| answer.status);
-        let text = String::from_utf8_lossy(bytes.as_ref()).into_owned();
-        assert!(statuses.contains(&status), "{name}: {status} for {text:?}: {answer:?}");
-        assert_eq!(self.upstream.seen().len(), before, "{name}: {text:?} reached the upstream");
-    }
+/// A connection without and one with a credential, to an upstream that shows what it got.
+pub(crate) fn scene(rules: &str) -> Scene {
+    let upstream = Upstream::answering(|seen| reply("200 OK", &[("x-line", &seen.line)], &seen.body));
+    let connections =
+        [http("plain", &upstream.url()), keyed("keyed", "http", &upstream.url(), "KEY")].concat();
+    let world = World::new(&connections, rules).secret("KEY", SECRET);
+    Scene::of(upstream, world)
 }
 
 #[test]
 fn catalogue_27_28_30_framing_in_two_readings_sends_nothing() {
-    let scene = Scene::new(ALLOW);
+    let scene = scene(ALLOW);
     let smuggled = "GET /plain/smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
     let head = "POST /plain/x HTTP/1.1\r\nHost: x\r\nTOKEN\r\n";
     let chunked = format!("0\r\n\r\n{smuggled}");
@@ -115,7 +77,7 @@ fn catalogue_27_28_30_framing_in_two_readings_sends_nothing() {
 
 #[test]
 fn catalogue_29_other_versions_are_not_served() {
-    let scene = Scene::new(ALLOW);
+    let scene = scene(ALLOW);
     for (name, line, rest) in [
         ("1.0", "GET /plain/x HTTP/1.0", ""),
         ("1.0 with TE", "POST /plain/x HTTP/1.0", "Transfer-Encoding: chunked\r\n"),
@@ -132,7 +94,7 @@ fn catalogue_29_other_versions_are_not_served() {
 
 #[test]
 fn catalogue_31_chunks_that_are_malformed_never_complete_a_request() {
-    let scene = Scene::new(ALLOW);
+    let scene = scene(ALLOW);
     for (name, body) in [
         ("hex prefix", "0x1\r\na\r\n0\r\n\r\n"),
         ("plus", "+1\r\na\r\n0\r\n\r\n"),
@@ -159,7 +121,7 @@ fn catalogue_31_chunks_that_are_malformed_never_complete_a_request() {
 
 #[test]
 fn catalogue_32_33_34_heads_in_two_readings_send_nothing() {
-    let scene = Scene::new(ALLOW);
+    let scene = scene(ALLOW);
     let with = |line: &str| format!("GET /plain/x HTTP/1.1\r\nHost: x\r\nTOKEN\r\n{line}\r\n\r\n");
     for (name, line) in [
         ("32 bare CR", "X-A: a\rb"),
@@ -203,7 +165,7 @@ fn catalogue_32_33_34_heads_in_two_readings_send_nothing() {
 
 #[test]
 fn limits_of_a_head_are_named_in_the_refusal() {
-    let scene = Scene::new(ALLOW);
+    let scene = scene(ALLOW);
     let head = "GET /plain/x HTTP/1.1\r\nHost: x\r\nTOKEN\r\n";
     for (name, headers, limit) in [
         ("many", "X-A: 1\r\n".repeat(99), "100 headers"),
@@ -224,7 +186,7 @@ fn limits_of_a_head_are_named_in_the_refusal() {
 
 #[test]
 fn catalogue_35_a_path_is_judged_as_it_is_forwarded() {
-    let scene = Scene::new(DENIED);
+    let scene = scene(DENIED);
     let at = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\nTOKEN\r\n\r\n").into_bytes();
     for path in [
         "/plain/a/../denied",
@@ -270,7 +232,7 @@ fn catalogue_35_a_path_is_judged_as_it_is_forwarded() {
 
 #[test]
 fn catalogue_37_methods_outside_the_list_are_refused() {
-    let scene = Scene::new(ALLOW);
+    let scene = scene(ALLOW);
     for method in ["get", "TRACE", "PROPFIND", "Post", "G\u{45}TT"] {
         scene.refused("37 method", format!("{method} /plain/x HTTP/1.1\r\nHost: x\r\nTOKEN\r\n\r\n"), &[405]);
     }
@@ -285,7 +247,7 @@ fn catalogue_37_methods_outside_the_list_are_refused() {
 
 #[test]
 fn catalogue_25_38_to_41_45_143_what_belongs_to_one_hop_or_to_us_does_not_pass() {
-    let scene = Scene::new(ALLOW);
+    let scene = scene(ALLOW);
     let head = [
         "GET /keyed/x HTTP/1.1",
         "Host: x",
@@ -339,7 +301,7 @@ fn catalogue_25_38_to_41_45_143_what_belongs_to_one_hop_or_to_us_does_not_pass()
 
 #[test]
 fn catalogue_19_20_two_credentials_or_one_in_the_wrong_place_are_refused() {
-    let scene = Scene::new(ALLOW);
+    let scene = scene(ALLOW);
     let token = &scene.token;
     let with = |path: &str, lines: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\n{lines}\r\n");
     let bearer = format!("Authorization: Bearer {token}\r\n");
@@ -365,7 +327,7 @@ fn catalogue_19_20_two_credentials_or_one_in_the_wrong_place_are_refused() {
 
 #[test]
 fn catalogue_42_a_denied_call_does_not_ask_for_its_body() {
-    let scene = Scene::new(DENIED);
+    let scene = scene(DENIED);
     let mut caller = Caller::connect(scene.gateway.data);
     caller.send(format!(
         "POST /plain/denied HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/octet-stream\r\n\
@@ -391,7 +353,7 @@ fn catalogue_42_a_denied_call_does_not_ask_for_its_body() {
 
 #[test]
 fn catalogue_43_86_a_denied_upload_is_not_taken_for_requests() {
-    let scene = Scene::new(DENIED);
+    let scene = scene(DENIED);
     let smuggled =
         format!("GET /plain/smuggled HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n", scene.token);
     let body = smuggled.repeat(2000);
@@ -423,7 +385,7 @@ fn catalogue_43_86_a_denied_upload_is_not_taken_for_requests() {
 
 #[test]
 fn catalogue_53_pipelined_calls_are_answered_in_order_and_each_is_on_record() {
-    let scene = Scene::new(DENIED);
+    let scene = scene(DENIED);
     let mut caller = Caller::connect(scene.gateway.data);
     let denied = |number: usize| number.is_multiple_of(3);
     let calls = (0..100).flat_map(|number| {
@@ -451,148 +413,4 @@ fn catalogue_53_pipelined_calls_are_answered_in_order_and_each_is_on_record() {
     let refused =
         scene.world.records().iter().filter(|r| matches!(r, keyward_journal::Record::Refused(_))).count();
     assert_eq!(refused, 34);
-}
-
-/// HTTP/2 as frames, with header fields written literally, so that nothing is normalised.
-mod frames {
-    pub(super) const HEADERS: u8 = 1;
-    pub(super) const RST_STREAM: u8 = 3;
-    pub(super) const GOAWAY: u8 = 7;
-    pub(super) const DATA: u8 = 0;
-    pub(super) const SETTINGS: u8 = 4;
-
-    pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-    }
-
-    /// Fields as literals without indexing (RFC 7541, 6.2.2).
-    pub(super) fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
-        let mut block = Vec::new();
-        let mut text = |text: &str| {
-            let length = text.len();
-            if length < 127 {
-                block.push(u8::try_from(length).unwrap());
-            } else {
-                block.push(127);
-                let mut rest = length - 127;
-                while rest >= 128 {
-                    block.push(u8::try_from(rest % 128).unwrap() | 128);
-                    rest /= 128;
-                }
-                block.push(u8::try_from(rest).unwrap());
-            }
-            block.extend_from_slice(text.as_bytes());
-        };
-        let mut all = Vec::new();
-        for (name, value) in fields {
-            text(name);
-            text(value);
-        }
-        // Each field begins with a zero byte; it is put in afterwards.
-        let mut rest = &block[..];
-        for (name, value) in fields {
-            all.push(0);
-            let length = encoded_length(name) + encoded_length(value);
-            all.extend_from_slice(&rest[..length]);
-            rest = &rest[length..];
-        }
-        all
-    }
-
-    fn encoded_length(text: &str) -> usize {
-        let mut length = 1 + text.len();
-        if text.len() >= 127 {
-            let mut rest = text.len() - 127;
-            length += 1;
-            while rest >= 128 {
-                length += 1;
-                rest /= 128;
-            }
-        }
-        length
-    }
-}
-
-/// The kind of the first frame that ends or answers stream 1, and its payload.
-fn h2_end(scene: &Scene, fields: &[(&str, &str)], data: Option<&[u8]>) -> (u8, Vec<u8>) {
-    let mut stream = TcpStream::connect(scene.gateway.data).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    bytes.extend(frames::frame(frames::SETTINGS, 0, 0, &[]));
-    let end_stream = u8::from(data.is_none());
-    bytes.extend(frames::frame(frames::HEADERS, 4 | end_stream, 1, &frames::fields(fields)));
-    if let Some(data) = data {
-        bytes.extend(frames::frame(frames::DATA, 1, 1, data));
-    }
-    stream.write_all(&bytes).unwrap();
-    loop {
-        let mut head = [0; 9];
-        if stream.read_exact(&mut head).is_err() {
-            return (frames::GOAWAY, Vec::new());
-        }
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-        let mut payload = vec![0; usize::try_from(length).unwrap()];
-        if stream.read_exact(&mut payload).is_err() {
-            return (frames::GOAWAY, Vec::new());
-        }
-        if matches!(head[3], frames::HEADERS | frames::RST_STREAM | frames::GOAWAY) {
-            return (head[3], payload);
-        }
-    }
-}
-
-#[test]
-fn catalogue_47_48_h2_requests_in_two_readings_send_nothing() {
-    let scene = Scene::new(ALLOW);
-    let bearer = format!("Bearer {}", scene.token);
-    let good = [
-        (":method", "POST"),
-        (":scheme", "http"),
-        (":authority", "gateway"),
-        (":path", "/plain/x"),
-        ("authorization", bearer.as_str()),
-        ("content-type", "application/json"),
-    ];
-    let with = |more: &[(&'static str, &'static str)]| [&good[..], more].concat();
-    let without = |name: &str| good.iter().filter(|field| field.0 != name).copied().collect::<Vec<_>>();
-    let but = |name: &'static str, value: &'static str| {
-        good.iter().map(|field| if field.0 == name { (name, value) } else { *field }).collect::<Vec<_>>()
-    };
-    // 200 and 400 stand in HPACK's static table: 0x88, 0x8c.
-    let (kind, payload) = h2_end(&scene, &good, Some(b"{}"));
-    assert_eq!((kind, payload[0]), (frames::HEADERS, 0x88), "the good one passes");
-    assert_eq!(scene.upstream.seen().len(), 1);
-    let pseudo_last = [&without(":path")[..], &[(":path", "/plain/x")]].concat();
-    let bearer_twice = [&good[..], &[("authorization", bearer.as_str())]].concat();
-    let cases: Vec<(&str, Vec<(&str, &str)>)> = vec![
-        ("47 te", with(&[("te", "gzip")])),
-        ("47 connection", with(&[("connection", "close")])),
-        ("47 transfer-encoding", with(&[("transfer-encoding", "chunked")])),
-        ("47 CRLF in a value", with(&[("x-a", "a\r\nx-b: b")])),
-        ("47 NUL in a value", with(&[("x-a", "a\0b")])),
-        ("47 upper case", with(&[("X-A", "a")])),
-        ("47 space in the path", but(":path", "/plain/x y")),
-        ("47 empty path", but(":path", "")),
-        ("47 two paths", with(&[(":path", "/plain/y")])),
-        ("47 two methods", with(&[(":method", "GET")])),
-        ("47 unknown pseudo-header", with(&[(":protocol", "websocket")])),
-        ("47 pseudo-header after a header", pseudo_last),
-        ("47 length over data", with(&[("content-length", "5")])),
-        ("47 length under data", with(&[("content-length", "1")])),
-        ("47 length twice", with(&[("content-length", "2"), ("content-length", "3")])),
-        ("48 no authority", without(":authority")),
-        ("48 authority with user", but(":authority", "u@gateway")),
-        ("48 authority and host differ", with(&[("host", "other")])),
-        ("48 two authorizations", bearer_twice),
-        ("48 two credentials", with(&[("x-api-key", "x")])),
-        ("35 dots", but(":path", "/plain/../x")),
-        ("37 method", but(":method", "TRACE")),
-    ];
-    for (name, fields) in cases {
-        let (kind, payload) = h2_end(&scene, &fields, Some(b"{}"));
-        let passed = kind == frames::HEADERS && payload.first() == Some(&0x88);
-        assert!(!passed, "{name}");
-        assert_eq!(scene.upstream.seen().len(), 1, "{name} reached the upstream");
-    }
 }

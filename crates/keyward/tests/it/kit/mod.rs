@@ -4,6 +4,7 @@
 mod caller;
 mod gateway;
 pub(crate) mod modern;
+mod scene;
 mod upstream;
 mod wire;
 
@@ -15,6 +16,7 @@ use tokio::runtime::Runtime;
 pub(crate) use caller::{Answer, Caller, call, get, post_json, request};
 pub(crate) use gateway::{Gateway, World, http, keyed};
 pub(crate) use keyward::demo::issuer::Caller as Person;
+pub(crate) use scene::Scene;
 pub(crate) use upstream::{Seen, Upstream, Wire, reply};
 pub(crate) use wire::Headers;
 

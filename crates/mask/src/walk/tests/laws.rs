@@ -84,28 +84,7 @@ fn fuzz_seeds_and_their_mutations_hold() {
         fuzz::engine(fuzz::detecting(), seed);
         fuzz::websocket(fuzz::profile(), seed);
     }
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut next = |below: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        usize::try_from(state % u64::try_from(below.max(1)).unwrap()).unwrap()
-    };
-    for round in 0..3000 {
-        let mut data = seeds[next(seeds.len())].clone();
-        for _ in 0..=next(4) {
-            let (at, to) = (next(data.len() + 1), next(data.len() + 1));
-            match next(4) {
-                0 if at < data.len() => data[at] = u8::try_from(next(256)).unwrap(),
-                1 => drop(data.drain(at.min(to)..at.max(to))),
-                2 => data.extend_from_within(at.min(to)..at.max(to)),
-                _ => {
-                    let other = &seeds[next(seeds.len())];
-                    data.splice(at..at, other[..next(other.len() + 1)].iter().copied());
-                }
-            }
-        }
-        data.truncate(400);
+    for (round, data) in keyward_wire::fuzz::Mutations::of(&seeds).take(3000).enumerate() {
         let formats = fuzz::formats();
         let format = formats[round % formats.len()];
         fuzz::format_of(fuzz::profile(), format, &data);
