@@ -166,11 +166,11 @@ impl Session {
         let rule = decision.rule.as_deref().unwrap_or("none");
         let policy: &str = self.gateway.policy.version();
         let connection: &str = &self.target.settings.connection.name;
-        let observed = decision.observed.join(",");
         if decision.verdict == Verdict::Allow && decision.observed.is_empty() {
             tracing::debug!(request = %self.request, connection, class, verdict, rule, policy, "call decided");
             return;
         }
+        let observed = decision.observed.join(",");
         self.gateway.shared.metrics.observed(&decision.observed);
         tracing::info!(request = %self.request, connection, class, verdict, rule, observed, policy, "call decided");
     }

@@ -55,6 +55,8 @@ const IDENTITY_FAMILIES: [&str; 7] = [
     "x-ms-client-principal",
     OURS,
 ];
+/// Headers that describe the bytes of a body.
+const DIGESTS: [&str; 4] = ["content-md5", "digest", "content-digest", "repr-digest"];
 /// Headers that only the gateway sets.
 const OURS: &str = "keyward-";
 /// Headers that frame a message; hyper reads them, and sets its own towards the upstream.
@@ -87,6 +89,13 @@ pub fn strip_response(headers: &mut HeaderMap) {
     headers.remove(header::TRANSFER_ENCODING);
     headers.remove("alt-svc"); // it would lead the caller past the gateway
     remove_if(headers, |name| name.starts_with(OURS));
+}
+
+/// Removes what describes a body that is changed on its way.
+pub fn remove_digests(headers: &mut HeaderMap) {
+    for name in DIGESTS {
+        headers.remove(name);
+    }
 }
 
 /// Names the credential's header for this way of injecting.

@@ -6,9 +6,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -16,10 +14,9 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -28,11 +25,6 @@ use crate::edge::screened;
 
 /// Longest time for a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest time to a connection's first bytes.
-const OPENING_TIMEOUT: Duration = Duration::from_secs(15);
-/// Bytes after which hyper knows the protocol: the preface of HTTP/2 (RFC 9113, section 3.4). No request of HTTP/1.1 is
-/// shorter.
-const OPENING_BYTES: usize = 24;
 /// Pause after an accept that failed, for lack of file descriptors mostly.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -156,7 +148,7 @@ impl Connection {
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let (stream, service) = screened(Opening::new(stream), service, self.heads);
+        let (stream, service) = screened(stream, service, self.heads);
         let connection = self.http.serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let served = tokio::select! {
@@ -169,100 +161,5 @@ impl Connection {
         if let Err(error) = served {
             tracing::debug!(peer = %self.peer, error = &*error, "connection ended");
         }
-    }
-}
-
-/// A stream whose peer must begin within [`OPENING_TIMEOUT`]: hyper waits without limit for the bytes by which it tells
-/// HTTP/1.1 from HTTP/2, and whoever sends none of them would keep a place for ever.
-struct Opening<S> {
-    stream: S,
-    /// None once [`OPENING_BYTES`] came.
-    deadline: Option<Pin<Box<Sleep>>>,
-    missing: usize,
-}
-
-impl<S> Opening<S> {
-    fn new(stream: S) -> Self {
-        let deadline = Some(Box::pin(tokio::time::sleep(OPENING_TIMEOUT)));
-        Self { stream, deadline, missing: OPENING_BYTES }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Opening<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        let Some(deadline) = &mut self.deadline else { return read };
-        if read.is_pending() {
-            std::task::ready!(deadline.as_mut().poll(cx));
-            return Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
-        }
-        self.missing = self.missing.saturating_sub(buffer.filled().len() - before);
-        if self.missing == 0 {
-            self.deadline = None;
-        }
-        read
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Opening<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_peer_that_does_not_begin_is_let_go() {
-        for begun in ["", "P", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
-            let (mut peer, ours) = tokio::io::duplex(64);
-            peer.write_all(begun.as_bytes()).await.unwrap();
-            let mut all = Vec::new();
-            let error = Opening::new(ours).read_to_end(&mut all).await.unwrap_err();
-            assert_eq!((error.kind(), all.as_slice()), (std::io::ErrorKind::TimedOut, begun.as_bytes()));
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_peer_that_began_may_be_silent() {
-        let (mut peer, ours) = tokio::io::duplex(64);
-        peer.write_all(&[b'x'; OPENING_BYTES]).await.unwrap();
-        let mut ours = Opening::new(ours);
-        ours.read_exact(&mut [0; OPENING_BYTES]).await.unwrap();
-        let later = tokio::time::timeout(OPENING_TIMEOUT * 3, ours.read_u8()).await;
-        assert!(later.is_err(), "still open: {later:?}");
     }
 }

@@ -9,19 +9,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header;
+use http::{HeaderMap, header};
 use keyward_core::policy::RequestFindings;
 use keyward_core::{Decision, Finding, Place};
-use keyward_mask::walk::{BodyFormat, BodyMasker, Dialect};
+use keyward_mask::walk::{BodyFormat, BodyMasker, Dialect, MaskError};
 use keyward_mask::{Profile, mask_bytes};
 
 use crate::call::{Call, CallBody, not_understood};
+use crate::inject;
 use crate::refusal::{Refusal, RefusalKind};
+use crate::respond::mask_headers;
 use crate::session::Session;
 use crate::understand::understand;
-
-/// Headers that describe the body as the caller sent it.
-const DIGESTS: [&str; 4] = ["content-md5", "digest", "content-digest", "repr-digest"];
 
 impl Session {
     /// Runs every detector over a request, where a rule reads what they find. None where it could not be looked into.
@@ -36,10 +35,10 @@ impl Session {
         let operation = &call.operation;
         found.extend(mask_bytes(&profile, operation.path.as_bytes()).findings);
         found.extend(mask_bytes(&profile, operation.query.as_bytes()).findings);
-        for (name, value) in &call.headers {
-            let line = [name.as_str().as_bytes(), b": ", value.as_bytes()].concat();
-            found.extend(mask_bytes(&profile, &line).findings);
-        }
+        let Ok(in_headers) = mask_headers(&profile, &mut call.headers.clone()) else {
+            return Ok((call, None));
+        };
+        found.extend(in_headers);
         let sorted = |mut names: Vec<Arc<str>>| {
             names.sort();
             names.dedup();
@@ -82,9 +81,7 @@ impl Session {
         call.body = CallBody::Whole(body);
         call.masked = found;
         call.headers.remove(header::CONTENT_LENGTH); // the new one is set where it is sent
-        for name in DIGESTS {
-            call.headers.remove(name);
-        }
+        inject::remove_digests(&mut call.headers);
         Ok(call)
     }
 }
@@ -95,19 +92,29 @@ fn masked_body(profile: &Arc<Profile>, call: &Call) -> Result<(Bytes, Vec<Findin
     if bytes.is_empty() {
         return Ok((Bytes::new(), Vec::new()));
     }
+    if is_encoded(&call.headers) {
+        return Err(unreadable());
+    }
+    mask_whole(profile, &call.headers, bytes).map_err(|error| unreadable().because(error))
+}
+
+/// Whether a body has an encoding, so that it cannot be looked into as it is.
+pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
     let coded = |value: &http::HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
-    if call.headers.get_all(header::CONTENT_ENCODING).iter().any(coded) {
-        return Err(unreadable());
-    }
-    let content_type = call.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let format = BodyFormat::of(content_type, Dialect::Generic);
-    if format == BodyFormat::Unreadable {
-        return Err(unreadable());
-    }
-    let mut masker = BodyMasker::new(Arc::clone(profile), format);
+    headers.get_all(header::CONTENT_ENCODING).iter().any(coded)
+}
+
+/// A whole body without an encoding, masked by what its type says it is, and what was found in it.
+pub(crate) fn mask_whole(
+    profile: &Arc<Profile>,
+    headers: &HeaderMap,
+    bytes: &Bytes,
+) -> Result<(Bytes, Vec<Finding>), MaskError> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let mut masker = BodyMasker::new(Arc::clone(profile), BodyFormat::of(content_type, Dialect::Generic));
     let mut out = Vec::with_capacity(bytes.len() + 64);
-    masker.push(bytes, &mut out).map_err(|error| unreadable().because(error))?;
-    masker.finish(&mut out).map_err(|error| unreadable().because(error))?;
+    masker.push(bytes, &mut out)?;
+    masker.finish(&mut out)?;
     Ok((Bytes::from(out), masker.take_findings()))
 }
 

@@ -6,6 +6,7 @@
 //! outside ASCII. Nothing is repaired.
 //! How bytes of HTTP/1.1 are written (line ends, framing, names) was looked at before hyper read them: `screen`.
 
+mod opening;
 mod screen;
 
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderMap, TRANSFER_ENCODING, UPGRADE};

@@ -16,6 +16,8 @@ use hyper::service::Service;
 use keyward_wire::http1::{Fault, Limits, Screen, Stop};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::opening::Opening;
+
 /// What hyper reads in the place of a request that is refused; the service answers it with the fault, whatever it asks.
 const IN_ITS_PLACE: &[u8] = b"GET /refused HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
 /// Bytes that are read away after a fault, so that the peer can read the refusal.
@@ -28,7 +30,7 @@ type Found = Arc<OnceLock<(u64, Fault)>>;
 pub(crate) fn screened<S, T>(stream: S, service: T, limits: Limits) -> (Screened<S>, Told<T>) {
     let found = Found::default();
     let screened = Screened {
-        stream,
+        stream: Opening::new(stream),
         screen: Screen::new(limits),
         held: Vec::new(),
         ready: 0,
@@ -41,7 +43,7 @@ pub(crate) fn screened<S, T>(stream: S, service: T, limits: Limits) -> (Screened
 
 /// A stream of which only sound requests are read.
 pub(crate) struct Screened<S> {
-    stream: S,
+    stream: Opening<S>,
     screen: Screen,
     /// What is ready to be read, then the beginning of a head that is unfinished.
     held: Vec<u8>,
@@ -165,7 +167,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Screened<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        Pin::new(&mut self.stream.stream).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -173,19 +175,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Screened<S> {
         cx: &mut Context<'_>,
         parts: &[std::io::IoSlice<'_>],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+        Pin::new(&mut self.stream.stream).poll_write_vectored(cx, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.stream.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Pin::new(&mut self.stream.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(&mut self.stream.stream).poll_shutdown(cx)
     }
 }
 

@@ -15,7 +15,6 @@ use hyper::body::Incoming;
 use keyward_core::{Place, RequestDigest, RequestId};
 use keyward_journal::record::{BodyNote, End, Frame, Intent, SecretUse};
 use keyward_mask::Profile;
-use keyward_mask::walk::{BodyFormat, BodyMasker, Dialect};
 use keyward_secrets::Lease;
 use keyward_store::{ApprovalState, Consumption};
 
@@ -29,6 +28,7 @@ use crate::hold::{RunningNote, runs_already};
 use crate::inject;
 use crate::record::{CONTENT_BYTES_MAX, Recorder, fields};
 use crate::refusal::{Refusal, RefusalKind};
+use crate::requests::{is_encoded, mask_whole};
 use crate::respond::mask_headers;
 use crate::session::{Session, detail};
 
@@ -274,22 +274,15 @@ fn content(bytes: &Bytes, headers: &HeaderMap, mask: Option<&Arc<Profile>>) -> (
         (BodyNote::Hashed { bytes: bytes.len() as u64, sha256: sha256.unwrap_or_default() }, Vec::new())
     };
     // What is encoded cannot be looked into here, so it is not kept in clear (catalogue 311).
-    let encoded = headers.get_all(header::CONTENT_ENCODING).iter().any(|value| value != "identity");
-    if bytes.len() as u64 > CONTENT_BYTES_MAX || (encoded && mask.is_some()) {
+    if bytes.len() as u64 > CONTENT_BYTES_MAX || (mask.is_some() && is_encoded(headers)) {
         return hashed();
     }
     let masked = match mask {
         None => bytes.clone(),
-        Some(mask) => {
-            let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-            let format = BodyFormat::of(content_type, Dialect::Generic);
-            let mut out = Vec::with_capacity(bytes.len() + 64);
-            let mut masker = BodyMasker::new(Arc::clone(mask), format);
-            if masker.push(bytes, &mut out).is_err() || masker.finish(&mut out).is_err() {
-                return hashed();
-            }
-            Bytes::from(out)
-        }
+        Some(mask) => match mask_whole(mask, headers, bytes) {
+            Ok((masked, _)) => masked,
+            Err(_) => return hashed(),
+        },
     };
     let mut frames = Vec::with_capacity(masked.len() / CONTENT_PIECE_BYTES + 1);
     let mut from = 0;

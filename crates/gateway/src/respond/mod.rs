@@ -39,8 +39,6 @@ use crate::session::{Session, detail};
 
 /// Headers that describe the unmasked body.
 const VALIDATORS: [HeaderName; 3] = [header::ETAG, header::ACCEPT_RANGES, header::CONTENT_LENGTH];
-/// The same, by names that `http` has no constant for.
-const DIGESTS: [&str; 4] = ["content-md5", "digest", "content-digest", "repr-digest"];
 
 /// Builds the caller's response. Fails only before its first byte left; the outcome is recorded then.
 pub fn respond(sent: Sent) -> Result<Response<Body>, Refusal> {
@@ -263,9 +261,7 @@ fn drop_validators(headers: &mut HeaderMap) {
     for name in VALIDATORS {
         headers.remove(name);
     }
-    for name in DIGESTS {
-        headers.remove(name);
-    }
+    inject::remove_digests(headers);
 }
 
 /// A masked value that cannot stand in a header.

@@ -1,7 +1,7 @@
 //! The masks of one connection, compiled once and kept.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use keyward_core::{FieldRule, JsonPath, MaskRule, Place, Style};
 use keyward_mask::{Detectors, KnownValue, Profile};
@@ -60,6 +60,8 @@ pub struct Profiles {
     detectors: Arc<Detectors>,
     placeholder_key: [u8; 32],
     compiled: RwLock<Compiled>,
+    /// What [`Self::everything`] is made from, once it was asked for.
+    everything: OnceLock<Key>,
 }
 
 #[derive(Default)]
@@ -72,7 +74,7 @@ struct Compiled {
 impl Profiles {
     /// None yet. `placeholder_key` is what hashes and surrogates are derived with.
     pub fn new(detectors: Arc<Detectors>, placeholder_key: [u8; 32]) -> Self {
-        Self { detectors, placeholder_key, compiled: RwLock::default() }
+        Self { detectors, placeholder_key, compiled: RwLock::default(), everything: OnceLock::new() }
     }
 
     /// The mask for one place of an exchange, or none when nothing is to be masked there. `lease` is always masked,
@@ -100,23 +102,16 @@ impl Profiles {
 
     /// A mask with every detector, and the values leased lately: what can be found in a request.
     pub fn everything(&self) -> Result<Arc<Profile>, Refusal> {
-        let mut key = Key::default();
-        for group in self.groups() {
-            key.detect.push((group, Style::Redact));
-        }
+        let key = self.everything.get_or_init(|| {
+            let groups: BTreeSet<&str> = self.detectors.iter().map(keyward_mask::Detector::group).collect();
+            let detect = groups.into_iter().map(|group| (Arc::from(group), Style::Redact)).collect();
+            Key { detect, ..Key::default() }
+        });
         let known = {
             let compiled = self.compiled.read().unwrap_or_else(PoisonError::into_inner);
-            compiled.by_key.get(&key).map(Arc::clone)
+            compiled.by_key.get(key).map(Arc::clone)
         };
-        known.map_or_else(|| self.compile(key, None), Ok)
-    }
-
-    /// The groups of detectors, sorted.
-    fn groups(&self) -> Vec<Arc<str>> {
-        let mut groups: Vec<Arc<str>> = self.detectors.iter().map(|it| Arc::from(it.group())).collect();
-        groups.sort();
-        groups.dedup();
-        groups
+        known.map_or_else(|| self.compile(key.clone(), None), Ok)
     }
 
     /// The group of a detector; `known` for a known value.
@@ -198,7 +193,7 @@ fn session_key(session: Option<u128>) -> [u8; 32] {
 
 /// Random per process, so that a placeholder cannot be recomputed from a session's public id.
 fn process_salt() -> u128 {
-    static SALT: std::sync::OnceLock<u128> = std::sync::OnceLock::new();
+    static SALT: OnceLock<u128> = OnceLock::new();
     *SALT.get_or_init(|| {
         let mut bytes = [0; 16];
         // Without randomness the placeholder is still not the value; only its linkability would be weaker.

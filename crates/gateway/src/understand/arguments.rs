@@ -1,12 +1,10 @@
 //! The arguments of a tool's call: every text in them, and the name it stands under.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// How often JSON inside of a JSON text is opened.
-const INSIDE_MAX: usize = 3;
+use super::json::{INSIDE_MAX, Name};
 
 /// One text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,14 +108,6 @@ impl<'de> Visitor<'de> for Texts<'_, '_> {
             map.next_value_seed(Texts { name: &plain, inside: self.inside, found: &mut *self.found })?;
         }
         Ok(())
-    }
-}
-
-struct Name<'n>(Cow<'n, str>);
-
-impl<'de> Deserialize<'de> for Name<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Cow::<'de, str>::deserialize(deserializer).map(Name)
     }
 }
 

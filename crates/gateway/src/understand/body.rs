@@ -5,6 +5,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCO
 
 use super::UnderstandError;
 use super::routes::Body;
+use crate::requests::is_encoded;
 
 /// What the `Content-Type` names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +58,7 @@ pub(super) fn declared(headers: &HeaderMap) -> Option<u64> {
 /// Refuses a body that cannot be read as what the route takes.
 pub(super) fn check_headers(body: Body, headers: &HeaderMap) -> Result<(), UnderstandError> {
     let read = matches!(body, Body::Json | Body::JsonOrNothing | Body::Form | Body::Text);
-    let coded = |value: &http::HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
-    if (read || body == Body::Multipart) && headers.get_all(CONTENT_ENCODING).iter().any(coded) {
+    if (read || body == Body::Multipart) && is_encoded(headers) {
         return Err(UnderstandError::ContentEncoding);
     }
     let encoding = Encoding::of(headers);

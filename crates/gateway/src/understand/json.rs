@@ -17,7 +17,7 @@ pub const JSON_DEPTH_MAX: usize = 64;
 /// Most tools that one request offers.
 pub const TOOLS_MAX: usize = 2048;
 /// How often JSON inside of a JSON text is opened.
-const INSIDE_MAX: usize = 3;
+pub(super) const INSIDE_MAX: usize = 3;
 /// Names in an object up to which a plain comparison is quicker than a set.
 const FEW_NAMES: usize = 16;
 
@@ -348,8 +348,9 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 }
 
+/// The name of a field.
 #[derive(Deserialize)]
-struct Name<'n>(#[serde(borrow)] Cow<'n, str>);
+pub(super) struct Name<'n>(#[serde(borrow)] pub(super) Cow<'n, str>);
 
 /// The names of one object.
 #[derive(Default)]

@@ -205,6 +205,7 @@ fn exports(
     query: &[(String, String)],
 ) -> bool {
     let reads = matches!(method, "GET" | "HEAD");
+    let named = || path.leads_to_weights() || query.iter().any(|(_, value)| routes::names_weights(value));
     if kind == ConnectionKind::Http {
         let open = matches!(
             class,
@@ -217,13 +218,11 @@ fn exports(
                 | OperationClass::ResourceRead
                 | OperationClass::MetricsRead
         );
-        let named = || path.leads_to_weights() || query.iter().any(|(_, value)| routes::names_weights(value));
         return open && (reads || method == "POST") && named();
     }
     let open =
         matches!(class, OperationClass::Unknown | OperationClass::ModelsList | OperationClass::FilesRead);
     // A registry names the file in the query.
-    let named = || path.leads_to_weights() || query.iter().any(|(_, value)| routes::names_weights(value));
     reads && open && if kind == ConnectionKind::Mlflow { named() } else { path.leads_to_weights() }
 }
 
