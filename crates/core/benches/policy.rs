@@ -85,6 +85,7 @@ impl World {
                 stream: true,
                 body_bytes: Some(2000),
                 touches_secret_file: false,
+                fetches_private: false,
             },
             findings: RequestFindings::default(),
         }

@@ -98,4 +98,7 @@ pub struct Operation {
     pub body_bytes: Option<u64>,
     /// Whether the request reaches for a file that commonly holds secrets.
     pub touches_secret_file: bool,
+    /// Whether it names a URL or host inside of a private network, which whoever reads the request may fetch.
+    #[serde(default)]
+    pub fetches_private: bool,
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use keyward_core::policy::RequestFindings;
-use keyward_core::{Decision, Finding, Place};
+use keyward_core::{Decision, Finding, Operation, Place};
 use keyward_mask::walk::{BodyFormat, BodyMasker, Dialect, MaskError};
 use keyward_mask::{Profile, mask_bytes};
 
@@ -69,7 +69,10 @@ impl Session {
             understand(api, &before.method, &before.path, &before.query, &call.headers, Some(&body))
                 .map_err(not_understood)?;
         operation.body_bytes = Some(body.len() as u64);
-        if operation.class != before.class || operation.touches_secret_file != before.touches_secret_file {
+        let facts = |operation: &Operation| {
+            (operation.class, operation.touches_secret_file, operation.fetches_private)
+        };
+        if facts(&operation) != facts(before) {
             return Err(Refusal::new(
                 RefusalKind::BadRequest,
                 "A rule masks this request, and would change what it does by that; send it without the secret.",

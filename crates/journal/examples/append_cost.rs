@@ -102,6 +102,7 @@ fn intent(request: u128, session: u128) -> Record {
         stream: true,
         body_bytes: Some(600),
         touches_secret_file: false,
+        fetches_private: false,
     };
     Record::Intent(Box::new(Intent {
         request: RequestId::new(request),

@@ -185,6 +185,7 @@ pub(super) fn flag(field: FlagField, facts: &Facts<'_>) -> bool {
     match field {
         FlagField::Stream => facts.operation.stream,
         FlagField::TouchesSecretFile => facts.operation.touches_secret_file,
+        FlagField::FetchesPrivate => facts.operation.fetches_private,
     }
 }
 

@@ -123,6 +123,7 @@ impl Scene {
                 "query": operation.query, "stream": operation.stream,
                 "body_bytes": operation.body_bytes.map_or_else(|| json!(UNKNOWN), |bytes| json!(bytes)),
                 "touches_secret_file": operation.touches_secret_file,
+                "fetches_private": operation.fetches_private,
                 "resource": {"model": resource.model, "file": resource.file, "tools": resource.tools},
             },
             "request": request,
@@ -237,8 +238,17 @@ fn read_connection(report: &mut Report<'_>, given: Map<'_>) -> Option<Connection
     })
 }
 
-const OPERATION_KEYS: &[&str] =
-    &["class", "resource", "method", "path", "query", "stream", "body_bytes", "touches_secret_file"];
+const OPERATION_KEYS: &[&str] = &[
+    "class",
+    "resource",
+    "method",
+    "path",
+    "query",
+    "stream",
+    "body_bytes",
+    "touches_secret_file",
+    "fetches_private",
+];
 
 fn read_operation(report: &mut Report<'_>, given: Map<'_>) -> Option<Operation> {
     let map = below(report, given, "operation", OPERATION_KEYS);
@@ -254,6 +264,7 @@ fn read_operation(report: &mut Report<'_>, given: Map<'_>) -> Option<Operation> 
         None => Some(false),
     };
     let (stream, touches_secret_file) = (flag("stream"), flag("touches_secret_file"));
+    let fetches_private = flag("fetches_private");
     let body_bytes = match map.and_then(|map| map.get("body_bytes")) {
         Some(node) if is_unknown(node) => None,
         Some(node) => report.number(node, "body_bytes", 0..=i64::MAX).and_then(|n| u64::try_from(n).ok()),
@@ -272,6 +283,7 @@ fn read_operation(report: &mut Report<'_>, given: Map<'_>) -> Option<Operation> 
         stream: stream?,
         body_bytes,
         touches_secret_file: touches_secret_file?,
+        fetches_private: fetches_private?,
     })
 }
 

@@ -56,6 +56,7 @@ pub(super) enum NumberField {
 pub(super) enum FlagField {
     Stream,
     TouchesSecretFile,
+    FetchesPrivate,
 }
 
 /// A list of texts.
@@ -108,6 +109,7 @@ pub(super) const FIELDS: &[(&str, Kind)] = &[
     ("operation.stream", Kind::Flag(FlagField::Stream)),
     ("operation.body_bytes", Kind::Number(NumberField::BodyBytes)),
     ("operation.touches_secret_file", Kind::Flag(FlagField::TouchesSecretFile)),
+    ("operation.fetches_private", Kind::Flag(FlagField::FetchesPrivate)),
     ("request", Kind::Group),
     ("request.headers", Kind::Table(Table::Headers)),
     ("request.peer", Kind::Text(TextField::Peer)),

@@ -1,6 +1,7 @@
 //! The bodies of fuzz targets for what understands arguments: each takes arbitrary bytes and panics when a law is broken.
 //! The test below runs them over the seeds and their mutations; a fuzzer may run them over everything.
 
+use super::secret_files::Pointer;
 use super::{json, secret_files, tool_call};
 
 /// A name that is seen is seen through one more layer of escapes.
@@ -35,6 +36,21 @@ pub fn arguments(data: &[u8]) {
     }
 }
 
+/// A URL that leads inside does so behind one more layer of escapes, and behind another user's name.
+///
+/// # Panics
+/// When it does not.
+pub fn private_urls(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    for pointer in [Pointer::Reference, Pointer::Argument, Pointer::Any] {
+        if text.len() < 2048 && secret_files::leads_inside(&text, pointer) {
+            let escaped: String =
+                text.bytes().flat_map(|b| format!("%{b:02x}").into_bytes()).map(char::from).collect();
+            assert!(secret_files::leads_inside(&escaped, pointer), "escapes hide where a URL leads");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,9 +59,10 @@ mod tests {
 
     #[test]
     fn seeds_and_their_mutations_hold() {
-        let targets: [Target; 4] = [
+        let targets: [Target; 5] = [
             ("arguments", arguments),
             ("secret_files", secret_files),
+            ("private_urls", private_urls),
             ("wire_shell", keyward_wire::fuzz::shell),
             ("wire_sql", keyward_wire::fuzz::sql),
         ];

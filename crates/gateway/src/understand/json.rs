@@ -10,6 +10,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::secret_files::Pointer;
 use super::{UnderstandError, secret_files, tool_call};
 
 /// Deepest nesting of a body.
@@ -87,6 +88,42 @@ const REFERENCE_NAMES: &[&str] = &[
     "cwd",
 ];
 
+/// Names whose text is written for a model to read, and fetched by nobody.
+const PROSE_NAMES: &[&str] = &[
+    "content",
+    "text",
+    "prompt",
+    "inputs",
+    "system",
+    "instructions",
+    "description",
+    "title",
+    "query",
+    "queries",
+    "documents",
+    "passages",
+    "text_1",
+    "text_2",
+    "thinking",
+    "reasoning",
+    "reasoning_content",
+    "refusal",
+    "suffix",
+    "stop",
+    "stop_sequences",
+];
+
+/// Where URLs and hosts lead.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Leads {
+    #[default]
+    Outside,
+    /// A text links inside, as Markdown does: some servers fetch images that prompts link to.
+    LinkedInside,
+    /// A URL or host leads inside.
+    Inside,
+}
+
 /// What the verdict looks at.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Judged {
@@ -94,6 +131,7 @@ pub(super) struct Judged {
     pub(super) stream: bool,
     pub(super) tools: Vec<String>,
     pub(super) touches_secret_file: bool,
+    pub(super) leads: Leads,
     inside: usize,
     problem: Option<UnderstandError>,
 }
@@ -118,20 +156,45 @@ impl Judged {
 
     /// Looks at a path or URL.
     pub(super) fn see_reference(&mut self, text: &str) {
+        self.see_pointer(text, Pointer::Reference);
         self.touches_secret_file = self.touches_secret_file || secret_files::named_in(text);
     }
 
     /// Looks at an argument of a tool: a text, or JSON in a text.
     pub(super) fn see_argument(&mut self, text: &str) {
+        self.see_pointer(text, Pointer::Argument);
         self.touches_secret_file = self.touches_secret_file || tool_call::reaches(text, false);
         let opens = text.trim_start().starts_with(['{', '[', '"']);
-        if self.touches_secret_file || !opens || self.inside >= INSIDE_MAX {
+        let decided = self.touches_secret_file && self.leads == Leads::Inside;
+        if decided || !opens || self.inside >= INSIDE_MAX {
             return;
         }
         let mut inside = Self { inside: self.inside + 1, ..Self::default() };
-        // Not JSON after all: it was looked at as text above.
-        if walk(text.as_bytes(), &mut inside, Place::Argument).is_ok() || inside.touches_secret_file {
-            self.touches_secret_file = inside.touches_secret_file;
+        // What was seen before an end that is none counts.
+        walk(text.as_bytes(), &mut inside, Place::Argument).ok();
+        self.touches_secret_file |= inside.touches_secret_file;
+        self.leads = self.leads.max(inside.leads);
+    }
+
+    fn see_pointer(&mut self, text: &str, pointer: Pointer) {
+        if self.leads != Leads::Inside && secret_files::leads_inside(text, pointer) {
+            self.leads = Leads::Inside;
+        }
+    }
+
+    /// Looks at the links of a text: `![](http://10.0.0.1/)`.
+    fn see_links(&mut self, text: &str) {
+        let mut rest = text;
+        while let Some((_, link)) = rest.split_once("](") {
+            let end = link.find(|c: char| c == ')' || c.is_whitespace()).unwrap_or(link.len());
+            let (link, after) = link.split_at(end);
+            if self.leads > Leads::Outside {
+                return;
+            }
+            if secret_files::leads_inside(link, Pointer::Any) {
+                self.leads = Leads::LinkedInside;
+            }
+            rest = after;
         }
     }
 
@@ -183,7 +246,9 @@ enum Place {
     Reference,
     /// What a tool's arguments may be: names and descriptions, none of them an argument.
     Schema,
-    /// Prose, or what is not judged.
+    /// What a model reads.
+    Prose,
+    /// What is not judged, but for URLs that lead inside.
     Plain,
 }
 
@@ -204,6 +269,7 @@ impl Place {
             (Self::Tool, "function") => Self::Function,
             (_, "input") => Self::Input,
             (_, name) if REFERENCE_NAMES.contains(&name) => Self::Reference,
+            (_, name) if PROSE_NAMES.contains(&name) => Self::Prose,
             _ => Self::Plain,
         }
     }
@@ -211,7 +277,8 @@ impl Place {
     fn element(self) -> Self {
         match self {
             Self::Tools => Self::Tool,
-            Self::Argument | Self::Reference | Self::Schema => self,
+            Self::Argument | Self::Reference | Self::Schema | Self::Prose => self,
+            Self::Input => Self::Prose,
             _ => Self::Plain,
         }
     }
@@ -297,7 +364,9 @@ impl<'de> Visitor<'de> for Walk<'_> {
             }
             Place::Argument => judged.see_argument(text),
             Place::Reference => judged.see_reference(text),
-            Place::Function | Place::Input | Place::Schema | Place::Plain => {}
+            Place::Plain => judged.see_pointer(text, Pointer::Any),
+            Place::Prose | Place::Input => judged.see_links(text),
+            Place::Function | Place::Schema => {}
         }
         Ok(())
     }

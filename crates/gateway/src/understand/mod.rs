@@ -45,7 +45,7 @@ pub use self::own::{OwnRoute, OwnRouteError};
 pub use self::tool_call::{Called, tool_call};
 
 use self::body::Encoding;
-use self::json::Judged;
+use self::json::{Judged, Leads};
 use self::routes::{Body, Found, Path, Table};
 
 /// What a connection speaks.
@@ -158,6 +158,9 @@ pub fn understand<'r>(
         stream: judged.stream,
         body_bytes: body.map(|bytes| bytes.len() as u64).or_else(|| body::declared(headers)),
         touches_secret_file: judged.touches_secret_file,
+        // TGI reads the images that a prompt links to.
+        fetches_private: judged.leads == Leads::Inside
+            || (kind == ConnectionKind::Tgi && judged.leads == Leads::LinkedInside),
     })
 }
 

@@ -294,6 +294,7 @@ pub(crate) fn operation() -> Operation {
         stream: false,
         body_bytes: Some(13),
         touches_secret_file: false,
+        fetches_private: false,
     }
 }
 

@@ -63,6 +63,7 @@ pub(crate) fn intent(request: u128, session: u128) -> Record {
         stream: true,
         body_bytes: Some(17),
         touches_secret_file: false,
+        fetches_private: false,
     };
     let decision = DecisionRecord {
         verdict: Verdict::Approve,

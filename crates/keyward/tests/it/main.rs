@@ -12,6 +12,8 @@ mod evading;
 #[cfg(test)]
 mod evasion;
 #[cfg(test)]
+mod fields;
+#[cfg(test)]
 mod formats;
 #[cfg(test)]
 mod h2;

@@ -95,6 +95,7 @@ impl World {
                 stream: true,
                 body_bytes: Some(600),
                 touches_secret_file: false,
+                fetches_private: false,
             },
             headers: BTreeMap::from([("x-team".to_owned(), "blue".to_owned())]),
             broken: None,

@@ -66,7 +66,7 @@ fn is_v6(list: &List, text: &str) -> bool {
 
 /// An address as `inet_aton` reads it: one to four numbers, decimal, octal or hexadecimal; too large ones are cut, as
 /// some parsers do.
-fn loose_v4(text: &str) -> Option<Ipv4Addr> {
+pub(super) fn loose_v4(text: &str) -> Option<Ipv4Addr> {
     let text = text.strip_suffix('.').unwrap_or(text);
     let numbers: Vec<u64> = text.split('.').map(number).collect::<Option<_>>()?;
     let (last, first) = numbers.split_last()?;

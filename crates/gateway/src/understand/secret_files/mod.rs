@@ -17,6 +17,7 @@ mod address;
 mod glob;
 mod list;
 mod names;
+mod private;
 mod readings;
 #[cfg(test)]
 mod spellings;
@@ -24,10 +25,16 @@ mod spellings;
 mod tests;
 
 use self::list::LIST;
+pub(super) use self::private::Pointer;
 
 /// Whether an argument (a path, a URL, a command line) names a secret file.
 pub(super) fn named_in(text: &str) -> bool {
     // A list that cannot be read would recognise nothing.
     let Some(list) = &*LIST else { return true };
     readings::any(text, &|reading| names::named(list, reading) || address::named(list, reading))
+}
+
+/// Whether a text is a URL or host that leads to the machine itself or into a private network.
+pub(super) fn leads_inside(text: &str, pointer: Pointer) -> bool {
+    private::leads_inside(text, pointer)
 }

@@ -24,6 +24,11 @@ pub(super) fn any(text: &str, found: &dyn Fn(&str) -> bool) -> bool {
     layers(text, found, true)
 }
 
+/// The same for texts that nobody decodes before they are used: without base64 and hexadecimal.
+pub(super) fn plain(text: &str, found: &dyn Fn(&str) -> bool) -> bool {
+    layers(text, found, false)
+}
+
 fn layers(text: &str, found: &dyn Fn(&str) -> bool, open_encoded: bool) -> bool {
     let mut text = folded(text);
     for _ in 0..ROUNDS_MAX {

@@ -432,3 +432,42 @@ proptest! {
         prop_assert_eq!(operation.stream, stream);
     }
 }
+
+#[test]
+fn catalogue_88_a_url_is_looked_at_wherever_somebody_may_fetch_it() {
+    let inside = "http://10.0.0.1/x";
+    let read = |body: &str| chat(&body.replace("URL", inside)).unwrap().fetches_private;
+    for body in [
+        r#"{"messages": [{"content": [{"type": "image_url", "image_url": {"url": "URL"}}]}]}"#,
+        r#"{"messages": [{"content": [{"type": "image_url", "image_url": "URL"}]}]}"#,
+        r#"{"messages": [{"tool_calls": [{"function": {"name": "f", "arguments": "{\"u\": \"URL\"}"}}]}]}"#,
+        r#"{"tools": [{"type": "mcp", "server_label": "x", "server_url": "URL"}]}"#,
+        r#"{"unheard_of": [["URL"]]}"#,
+        r#"{"input": [{"image": "URL"}]}"#,
+    ] {
+        assert!(read(body), "{body}");
+    }
+    for body in [
+        r#"{"messages": [{"content": "URL"}]}"#,
+        r#"{"messages": [{"content": [{"type": "text", "text": "URL"}]}]}"#,
+        r#"{"prompt": ["URL"], "input": "URL"}"#,
+        r#"{"input": ["URL"]}"#,
+        r#"{"unheard_of": "see URL"}"#,
+        r#"{"tools": [{"function": {"name": "f", "parameters": {"properties": {"u": {"default": "URL"}}}}}]}"#,
+    ] {
+        assert!(!read(body), "{body}");
+    }
+    let query = |kind, query| {
+        understand(kind, "GET", "/v1/models", query, &HeaderMap::new(), None).unwrap().fetches_private
+    };
+    assert!(query(ConnectionKind::Http, "u=http%3A%2F%2F10.0.0.1%2F"));
+    assert!(!query(ConnectionKind::Http, "u=http%3A%2F%2Fexample.com%2F"));
+    let form = headers(&[("content-type", "application/x-www-form-urlencoded")]);
+    let post = |body: &str| {
+        understand(ConnectionKind::Http, "POST", "/x", "", &form, Some(body.as_bytes()))
+            .unwrap()
+            .fetches_private
+    };
+    assert!(post("a=b&u=http://localhost:80/"));
+    assert!(!post("a=b&u=http://example.com/"));
+}

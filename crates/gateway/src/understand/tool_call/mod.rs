@@ -17,7 +17,7 @@ use keyward_wire::shell::{Script, ShellError};
 use keyward_wire::sql::{self, SqlIntent};
 
 use super::arguments::{self, Argument};
-use super::secret_files;
+use super::secret_files::{self, Pointer};
 
 /// What one call of a tool does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Called {
     pub file: String,
     /// Whether its arguments reach for a file that commonly holds secrets.
     pub touches_secret_file: bool,
+    /// Whether an argument is a URL or host that leads inside.
+    pub fetches_private: bool,
 }
 
 /// What a call of a tool does, by the tool's name and its arguments: JSON, or free text.
@@ -42,11 +44,13 @@ pub fn tool_call(tool: &str, arguments: &str) -> Called {
             let text = &argument.text;
             reaches(text, kind == Kind::Shell || argument.is_named(COMMAND_NAMES))
         });
+    let private = |argument: &Argument| secret_files::leads_inside(&argument.text, Pointer::Argument);
     let file = arguments.iter().find(|a| a.is_named(PATH_NAMES) || a.is_named(URL_NAMES));
     Called {
         class: kind.class(&words, &arguments),
         file: file.map(|argument| argument.text.clone()).unwrap_or_default(),
         touches_secret_file: touches,
+        fetches_private: arguments.iter().any(private),
     }
 }
 

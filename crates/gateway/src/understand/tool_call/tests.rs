@@ -136,3 +136,16 @@ fn harmless_calls_touch_nothing() {
         }
     }
 }
+
+#[test]
+fn catalogue_88_a_call_that_leads_inside_is_known() {
+    for (arguments, inside) in [
+        (json!({"url": "http://10.0.0.1/"}), true),
+        (json!({"deep": [{"x": "http://localhost:3000/"}]}), true),
+        (json!({"host": "127.0.0.1"}), true),
+        (json!({"url": "https://example.com/"}), false),
+        (json!({"content": "fetch(\"http://localhost:3000/\")"}), false),
+    ] {
+        assert_eq!(tool_call("fetch", &arguments.to_string()).fetches_private, inside, "{arguments}");
+    }
+}
