@@ -53,6 +53,9 @@ id!(
 id!(
     /// A decision for one exact exchange (`apr_…`).
     ApprovalId, "apr");
+id!(
+    /// What keeps a person, a group or a connection out until it is lifted (`lck_…`).
+    LockId, "lck");
 
 fn parse(prefix: &'static str, text: &str) -> Result<u128, ParseIdError> {
     let refuse = || ParseIdError { prefix, text: text.chars().take(80).collect() };

@@ -73,6 +73,11 @@ impl Principal {
         PrincipalRef { issuer: Arc::clone(&self.issuer), subject: Arc::clone(&self.subject) }
     }
 
+    /// Whether it is the one that is named.
+    pub fn is(&self, named: &PrincipalRef) -> bool {
+        self.issuer == named.issuer && self.subject == named.subject
+    }
+
     /// Whether the token named exactly this group.
     pub fn is_in(&self, group: &str) -> bool {
         self.groups.iter().any(|g| &**g == group)

@@ -36,6 +36,9 @@ pub enum BodyError {
     /// A rule blocks a call of a tool in it, so the rest is withheld.
     #[error("a tool call in it is blocked: {0}")]
     Blocked(crate::refusal::Refusal),
+    /// Its session was ended, so the rest is withheld.
+    #[error("the session was ended: {0}")]
+    Ended(crate::refusal::Refusal),
     /// The gateway stops and the grace time is over.
     #[error("the gateway is shutting down")]
     Draining,

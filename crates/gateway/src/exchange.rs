@@ -55,6 +55,11 @@ async fn exchange(
     let verified = identify(gateway, &mut parts).await?;
     let session = Arc::new(gateway.open(verified, route.target, peer, id, in_flight)?);
     let governed = async {
+        session
+            .gateway
+            .shared
+            .locks
+            .refuse(&session.verified.principal, &session.target.settings.connection.name)?;
         let call = session.understand(route.path, route.query, parts, incoming).await?;
         match session.admit(call).await? {
             Admission::Granted(permit) => proceed(Arc::clone(&session), permit).await,
@@ -62,7 +67,7 @@ async fn exchange(
             Admission::Answered(response) => Ok(response),
         }
     };
-    governed.await.map_err(|refusal| session.refused(refusal))
+    session.unless_ended(governed).await.map_err(|refusal| session.refused(refusal))
 }
 
 /// What is left to do for a call that may happen.

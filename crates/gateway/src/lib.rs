@@ -20,6 +20,7 @@ pub mod requests;
 pub mod respond;
 pub mod route;
 pub mod session;
+pub mod sessions;
 pub mod understand;
 
 pub mod admin;
@@ -28,7 +29,9 @@ pub mod body;
 pub mod caller_body;
 pub mod clock;
 pub mod fetch;
+pub mod life;
 mod listen;
+pub mod locks;
 pub mod metrics;
 pub mod server;
 pub mod start;

@@ -59,6 +59,7 @@ impl Recorder {
     ) -> Result<(Self, Receipt), JournalError> {
         let (request, session) = (intent.request, intent.session);
         let receipt = journal.append(&Record::Intent(Box::new(intent)))?;
+        in_flight.begin();
         let now = Instant::now();
         let recorder = Self {
             journal,
@@ -184,7 +185,7 @@ impl Drop for Recorder {
         let recorded = if self.ended {
             if self.pending.is_empty() { Ok(()) } else { self.journal.append_all(&self.pending).map(|_| ()) }
         } else {
-            self.end(if self.in_flight.is_cut() { End::Stopped } else { End::ClientGone }, None)
+            self.end(self.in_flight.dropped(), None)
         };
         if let Err(error) = recorded {
             tracing::error!(request = %self.request, error = &error as &dyn std::error::Error, "outcome not recorded");

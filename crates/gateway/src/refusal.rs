@@ -37,6 +37,10 @@ pub enum RefusalKind {
     UnsupportedBody,
     /// The caller asked for something that can't be granted with masking (HTTP/1.0, …).
     UnsupportedProtocol,
+    /// A lock keeps the caller out.
+    Locked,
+    /// Somebody ended the session while the call was under way.
+    SessionEnded,
     /// A rule blocks it, or none allows it.
     Blocked,
     /// It waits for a human.
@@ -132,6 +136,8 @@ impl RefusalKind {
             Self::UnsupportedProtocol => {
                 ("unsupported_protocol", StatusCode::HTTP_VERSION_NOT_SUPPORTED, Downstream, None)
             }
+            Self::Locked => ("locked", StatusCode::FORBIDDEN, Downstream, None),
+            Self::SessionEnded => ("session_ended", StatusCode::FORBIDDEN, Downstream, None),
             Self::Blocked => ("blocked_by_policy", StatusCode::FORBIDDEN, Downstream, None),
             Self::ApprovalPending => ("approval_pending", StatusCode::CONFLICT, Downstream, Some(1)),
             Self::ApprovalDenied => ("approval_denied", StatusCode::FORBIDDEN, Downstream, None),

@@ -1,14 +1,12 @@
 //! One principal on one connection: what belongs together in the record, and the way in for each of its exchanges.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use keyward_core::{RequestId, SessionId, Timestamp};
-use keyward_journal::record::{DecisionRecord, Refused, SessionClosed, SessionOpened};
-use keyward_journal::{Journal, JournalError, Record};
+use keyward_core::{RequestId, SessionId};
+use keyward_journal::Record;
+use keyward_journal::record::{DecisionRecord, Refused};
 use keyward_secrets::Lease;
 use tokio::time::Instant;
 
@@ -17,11 +15,6 @@ use crate::identify::Verified;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::route::Target;
 use crate::snapshot::{Gateway, InFlight};
-
-/// A session without an exchange for this long is closed.
-pub const IDLE_MAX: Duration = Duration::from_mins(30);
-/// Sessions kept open at once; past it the one that was idle longest is closed.
-const OPEN_MAX: usize = 50_000;
 
 /// One exchange within its session.
 pub struct Session {
@@ -53,8 +46,9 @@ impl Gateway {
         request: RequestId,
         in_flight: InFlight,
     ) -> Result<Session, Refusal> {
-        let id = self.shared.sessions.join(&self.shared.journal, &verified, &target, peer)?;
+        let (id, life) = self.shared.sessions.join(&self.shared.journal, &verified, &target, peer)?;
         let arrived = Instant::now();
+        let in_flight = in_flight.within(life);
         Ok(Session { id, request, gateway: Arc::clone(self), verified, target, peer, arrived, in_flight })
     }
 }
@@ -71,6 +65,18 @@ impl Session {
             peer: self.peer,
             arrived: self.arrived,
             in_flight: self.in_flight.clone(),
+        }
+    }
+
+    /// Goes on until the session is ended, which ends `work` wherever it is.
+    pub(crate) async fn unless_ended<T>(
+        &self,
+        work: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
+        tokio::select! {
+            biased;
+            ended = self.in_flight.life().ended() => Err(ended),
+            done = work => done,
         }
     }
 
@@ -96,6 +102,10 @@ impl Session {
     /// Records a refusal in this session, unless the exchange has its outcome already.
     pub fn refused(&self, mut refusal: Refusal) -> Refusal {
         if refusal.session.is_some() {
+            return refusal;
+        }
+        if refusal.kind == RefusalKind::SessionEnded && self.in_flight.began() {
+            refusal.session = Some(self.id); // its outcome was recorded when what was under way was dropped
             return refusal;
         }
         let (operation, decision) = match refusal.judged.take() {
@@ -148,90 +158,5 @@ pub fn detail(refusal: &Refusal) -> String {
 pub fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(HeaderName::from_static(name), value);
-    }
-}
-
-/// The open sessions.
-#[derive(Default)]
-pub struct Sessions {
-    open: Mutex<HashMap<String, Open>>,
-}
-
-struct Open {
-    id: SessionId,
-    last: Timestamp,
-}
-
-impl Sessions {
-    fn join(
-        &self,
-        journal: &Journal,
-        verified: &Verified,
-        target: &Target,
-        peer: SocketAddr,
-    ) -> Result<SessionId, JournalError> {
-        let principal = &verified.principal;
-        let connection = &target.settings.connection.name;
-        // Issuer and subject hold no NUL, so two callers never share a key.
-        let mut key = format!("{}\0{}\0{connection}", principal.issuer, principal.subject);
-        for actor in &principal.acting_for {
-            key.push('\0');
-            key.push_str(&actor.to_string());
-        }
-        let at = clock::now();
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(session) = open.get_mut(&key) {
-            session.last = at;
-            return Ok(session.id);
-        }
-        if open.len() >= OPEN_MAX {
-            let oldest = open.iter().min_by_key(|(_, session)| session.last).map(|(key, _)| key.clone());
-            if let Some(session) = oldest.and_then(|key| open.remove(&key)) {
-                close(journal, session.id, "too many sessions are open");
-            }
-        }
-        let id = SessionId::new(clock::fresh_id());
-        journal.append(&Record::SessionOpened(SessionOpened {
-            session: id,
-            at,
-            principal: Arc::clone(principal),
-            connection: Arc::clone(connection),
-            peer: peer.to_string(),
-        }))?;
-        open.insert(key, Open { id, last: at });
-        Ok(id)
-    }
-
-    /// Closes sessions that were idle too long.
-    pub fn sweep(&self, journal: &Journal, now: Timestamp) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|_, session| {
-            let stays = now.since(session.last) < IDLE_MAX;
-            if !stays {
-                close(journal, session.id, "idle");
-            }
-            stays
-        });
-    }
-
-    /// Closes all sessions.
-    pub fn close_all(&self, journal: &Journal, reason: &str) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        for (_, session) in open.drain() {
-            close(journal, session.id, reason);
-        }
-    }
-
-    /// How many are open.
-    pub fn count(&self) -> usize {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-}
-
-fn close(journal: &Journal, session: SessionId, reason: &str) {
-    let record =
-        Record::SessionClosed(SessionClosed { session, at: clock::now(), reason: reason.to_owned() });
-    if let Err(error) = journal.append(&record) {
-        tracing::error!(%session, error = &error as &dyn std::error::Error, "end of a session not recorded");
     }
 }

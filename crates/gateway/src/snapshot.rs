@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use keyward_core::policy::PolicySet;
 use keyward_journal::Journal;
+use keyward_journal::record::End;
 use keyward_secrets::Secrets;
 use keyward_store::Db;
 use tokio_util::task::TaskTracker;
@@ -19,10 +20,12 @@ use crate::fetch::FetchClient;
 use crate::forward::{Pools, TlsSetupError};
 use crate::hold::{Answers, Approvals};
 use crate::identify::{Identity, SettingsError};
+use crate::life::Life;
+use crate::locks::Locks;
 use crate::metrics::Metrics;
 use crate::respond::Profiles;
 use crate::route::{Routes, Target, Way};
-use crate::session::Sessions;
+use crate::sessions::Sessions;
 use crate::settings::{Holding, Limits, Roles, Settings};
 
 /// One configuration at work.
@@ -111,6 +114,8 @@ pub struct Shared {
     pub answers: Arc<Answers>,
     /// Open sessions.
     pub sessions: Sessions,
+    /// Who is kept out.
+    pub locks: Locks,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Limits the records of refusals of unknown callers.
@@ -145,11 +150,13 @@ impl Running {
     /// Counts an exchange until the guard is dropped.
     pub fn enter(&self, metrics: &Arc<Metrics>) -> InFlight {
         metrics.in_flight.inc();
-        InFlight(Arc::new(Guard {
+        let guard = Arc::new(Guard {
             _token: self.tracker.token(),
             cut: Arc::clone(&self.cut),
+            began: AtomicBool::new(false),
             metrics: Arc::clone(metrics),
-        }))
+        });
+        InFlight { guard, life: Arc::default() }
     }
 
     /// Waits until none is under way.
@@ -169,25 +176,62 @@ impl Running {
     }
 }
 
-/// Counts one exchange as under way.
+/// Counts one exchange as under way, and knows what ends it early.
 #[derive(Clone)]
-pub struct InFlight(Arc<Guard>);
+pub struct InFlight {
+    guard: Arc<Guard>,
+    life: Arc<Life>,
+}
 
 struct Guard {
     _token: TaskTrackerToken,
     cut: Arc<AtomicBool>,
+    /// Its intent was recorded, so its outcome will be.
+    began: AtomicBool,
     metrics: Arc<Metrics>,
 }
 
 impl InFlight {
     /// Whether the gateway stops and the grace time is over.
     pub fn is_cut(&self) -> bool {
-        self.0.cut.load(Ordering::Acquire)
+        self.guard.cut.load(Ordering::Acquire)
+    }
+
+    /// Notes that its intent was recorded.
+    pub fn begin(&self) {
+        self.guard.began.store(true, Ordering::Release);
+    }
+
+    /// Whether its intent was recorded.
+    pub fn began(&self) -> bool {
+        self.guard.began.load(Ordering::Acquire)
+    }
+
+    /// The session's life, which ends the exchange with it.
+    pub fn life(&self) -> &Arc<Life> {
+        &self.life
+    }
+
+    /// The same exchange, now that its session is known.
+    #[must_use]
+    pub fn within(self, life: Arc<Life>) -> Self {
+        Self { life, ..self }
+    }
+
+    /// How an exchange ended that was dropped before its end.
+    pub fn dropped(&self) -> End {
+        if self.is_cut() {
+            End::Stopped
+        } else if self.life.is_over() {
+            End::SessionEnded
+        } else {
+            End::ClientGone
+        }
     }
 
     /// The counters.
     pub fn metrics(&self) -> &Metrics {
-        &self.0.metrics
+        &self.guard.metrics
     }
 }
 

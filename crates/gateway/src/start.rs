@@ -16,8 +16,9 @@ use crate::anonymous::Anonymous;
 use crate::clock;
 use crate::fetch::FetchClient;
 use crate::hold::{Answers, Approvals};
+use crate::locks::Locks;
 use crate::metrics::Metrics;
-use crate::session::Sessions;
+use crate::sessions::Sessions;
 use crate::snapshot::{InForce, Running, Shared};
 
 /// How often due approvals expire.
@@ -110,6 +111,7 @@ impl Shared {
         for open in &recovery.unfinished {
             journal.append(&unknown_outcome(open, at))?;
         }
+        let locks = Locks::load(db.clone()).await?;
         let secrets = Arc::new(Secrets::new(
             vec![
                 AnyStore::Embedded(Embedded::new(db.clone(), &state.master_key)?),
@@ -125,6 +127,7 @@ impl Shared {
             secrets,
             answers: Arc::new(Answers::default()),
             sessions: Sessions::default(),
+            locks,
             metrics: Arc::new(Metrics::default()),
             anonymous: Anonymous::default(),
             fetch: FetchClient::new(None).map_err(StartError::Fetch)?,

@@ -19,7 +19,10 @@ use sqlx::{ConnectOptions, Connection};
 use crate::StoreError;
 
 /// Every schema step, oldest first; never changed once released, only appended to.
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../migrations/sqlite/0001_control_state.sql"))];
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../migrations/sqlite/0001_control_state.sql")),
+    (2, include_str!("../migrations/sqlite/0002_locks.sql")),
+];
 /// Read and write for the owner alone.
 const PRIVATE: u32 = 0o600;
 /// Marks a file as Keyward's (`PRAGMA application_id`): "KWRD".
@@ -274,6 +277,6 @@ mod tests {
         drop(half);
         let steps: i64 =
             sqlx::query_scalar("SELECT count(*) FROM schema_step").fetch_one(&db.writer).await.unwrap();
-        assert_eq!(steps, 1);
+        assert_eq!(usize::try_from(steps).unwrap(), MIGRATIONS.len());
     }
 }

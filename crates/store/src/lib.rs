@@ -7,10 +7,12 @@
 //!
 //! In suggested reading order:
 
+mod columns;
 mod db;
 mod error;
 
 pub mod approval;
+pub mod lock;
 pub mod meta;
 pub mod secret;
 
@@ -21,4 +23,5 @@ pub use approval::{
 };
 pub use db::Db;
 pub use error::StoreError;
+pub use lock::Lock;
 pub use secret::{SealedSecret, SecretVersionMeta};

@@ -13,6 +13,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
+use http::StatusCode;
 use http::request::Parts;
 use keyward_core::Principal;
 use keyward_journal::Record;
@@ -24,6 +25,7 @@ use super::Admin;
 use super::problem::Problem;
 use crate::clock;
 use crate::identify::{Verified, presented_credential};
+use crate::locks::sentence;
 use crate::settings::Roles;
 use crate::snapshot::Gateway;
 
@@ -49,7 +51,7 @@ const TARGET_BYTES_MAX: usize = 512;
 pub enum Role {
     /// Reads all sessions, approvals and the ledger; each read is recorded.
     Auditor,
-    /// The same, and what later parts give to administrators. Approves nothing by it.
+    /// The same; makes and lifts locks, and ends sessions. Approves nothing by it.
     Admin,
 }
 
@@ -117,6 +119,14 @@ impl Caller {
         Err(self.denied(action, target, Problem::role_needed()))
     }
 
+    /// Goes on only for administrators, and records that they do.
+    pub(super) fn administer(&self, action: &'static str, target: &str) -> Result<(), Problem> {
+        if self.roles.contains(&Role::Admin) {
+            return self.record(action, target);
+        }
+        Err(self.denied(action, target, Problem::admin_needed()))
+    }
+
     /// Records what the caller is about to do or see.
     pub(super) fn record(&self, action: &'static str, target: &str) -> Result<(), Problem> {
         append(&self.gateway, Some(self.principal()), self.peer, action, target, None).map_err(Problem::from)
@@ -152,7 +162,14 @@ impl FromRequestParts<Arc<Admin>> for Caller {
         match verified {
             Ok(verified) => {
                 let roles = gateway.roles.of(&verified.principal);
-                Ok(Self { gateway, verified, roles, peer })
+                let caller = Self { gateway, verified, roles, peer };
+                match caller.gateway.shared.locks.hit(caller.principal(), None, clock::now()) {
+                    None => Ok(caller),
+                    Some(lock) => {
+                        let problem = Problem::new("locked", StatusCode::FORBIDDEN, sentence(&lock));
+                        Err(caller.denied("sign_in", parts.uri.path(), problem))
+                    }
+                }
             }
             Err(error) => {
                 let problem = Problem::from(error);

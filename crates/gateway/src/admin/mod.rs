@@ -18,6 +18,7 @@ mod connections;
 mod content;
 mod decide;
 mod explain;
+mod locks;
 mod openapi;
 mod page;
 mod people;
@@ -145,6 +146,10 @@ fn table() -> OpenApiRouter<Arc<Admin>> {
         .routes(routes!(decide::cancel))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::show))
+        .routes(routes!(locks::kill))
+        .routes(routes!(locks::list))
+        .routes(routes!(locks::add))
+        .routes(routes!(locks::lift))
         .routes(routes!(content::show))
         .routes(routes!(explain::show))
         .routes(routes!(audit::who_used))

@@ -20,6 +20,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
         (name = "connections", description = "Where calls may go"),
         (name = "approvals", description = "Calls that wait for a human"),
         (name = "sessions", description = "What was recorded"),
+        (name = "locks", description = "Who is kept out"),
         (name = "policy", description = "Why a request was decided as it was"),
         (name = "audit", description = "The ledger: who used which secret, who did what"),
     ),

@@ -75,6 +75,12 @@ impl Problem {
         Self::new("role_needed", StatusCode::FORBIDDEN, detail)
     }
 
+    /// The role of an administrator is needed.
+    pub(super) fn admin_needed() -> Self {
+        let detail = "This needs the role admin; whoever runs the gateway gives it under `roles`.";
+        Self::new("role_needed", StatusCode::FORBIDDEN, detail)
+    }
+
     /// Too much is asked at once.
     pub(super) fn busy() -> Self {
         Self::new(

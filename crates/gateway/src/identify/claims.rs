@@ -31,6 +31,10 @@ type Claims = Map<String, Value>;
 pub(super) struct Accepted {
     pub(super) principal: Principal,
     pub(super) expires_at: Timestamp,
+    /// `iat`, where the token says it.
+    pub(super) issued_at: Option<Timestamp>,
+    /// `azp`, else `client_id`.
+    pub(super) client: Option<Arc<str>>,
 }
 
 /// The issuer that the token says it is from.
@@ -46,7 +50,7 @@ pub(super) fn accept(
     now: Timestamp,
 ) -> Result<Accepted, IdentifyError> {
     token_type(claims, typ, settings.token_types)?;
-    let expires_at = times(claims, settings.clock_skew, now)?;
+    let (expires_at, issued_at) = times(claims, settings.clock_skew, now)?;
     let party = match optional_text(claims, "azp")? {
         Some(party) => Some(party),
         None => optional_text(claims, "client_id")?,
@@ -67,7 +71,7 @@ pub(super) fn accept(
             .map(Arc::from),
         acting_for: actors(claims, &settings.url)?,
     };
-    Ok(Accepted { principal, expires_at })
+    Ok(Accepted { principal, expires_at, issued_at, client: party.map(Arc::from) })
 }
 
 fn token_type(claims: &Claims, typ: Option<&str>, taken: TokenTypes) -> Result<(), IdentifyError> {
@@ -94,8 +98,12 @@ fn token_type(claims: &Claims, typ: Option<&str>, taken: TokenTypes) -> Result<(
     Ok(())
 }
 
-/// Taken while `now < exp + skew`, `now >= nbf - skew`, `now >= iat - skew`; returns `exp + skew`.
-fn times(claims: &Claims, skew: Duration, now: Timestamp) -> Result<Timestamp, IdentifyError> {
+/// Taken while `now < exp + skew`, `now >= nbf - skew`, `now >= iat - skew`; returns `exp + skew` and `iat`.
+fn times(
+    claims: &Claims,
+    skew: Duration,
+    now: Timestamp,
+) -> Result<(Timestamp, Option<Timestamp>), IdentifyError> {
     let expires_at = date(claims, "exp")?.ok_or(IdentifyError::ClaimMalformed("exp"))?.plus(skew);
     let not_before = date(claims, "nbf")?;
     let issued_at = date(claims, "iat")?;
@@ -109,7 +117,7 @@ fn times(claims: &Claims, skew: Duration, now: Timestamp) -> Result<Timestamp, I
     if issued_at.is_some_and(|at| at > latest) {
         return Err(IdentifyError::IssuedInFuture);
     }
-    Ok(expires_at)
+    Ok((expires_at, issued_at))
 }
 
 fn audience(claims: &Claims, party: Option<&str>, settings: &IssuerSettings) -> Result<(), IdentifyError> {

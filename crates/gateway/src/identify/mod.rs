@@ -88,6 +88,10 @@ pub struct Verified {
     pub principal: Arc<Principal>,
     /// From when on the token is refused: its `exp` plus the issuer's clock skew.
     pub expires_at: Timestamp,
+    /// When it was issued (`iat`), where it says so.
+    pub issued_at: Option<Timestamp>,
+    /// The client that it was issued to (`azp`, else `client_id`).
+    pub client: Option<Arc<str>>,
     /// Which token.
     pub token_hash: TokenHash,
 }
@@ -235,6 +239,8 @@ impl Identity {
                 let verified = Arc::new(Verified {
                     principal: Arc::new(accepted.principal),
                     expires_at: accepted.expires_at,
+                    issued_at: accepted.issued_at,
+                    client: accepted.client,
                     token_hash: hash,
                 });
                 self.0.verified.insert(hash, Known::new(Arc::clone(&verified), issuer, &key));

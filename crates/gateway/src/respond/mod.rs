@@ -33,6 +33,7 @@ use crate::body::{Body, BodyError};
 use crate::forward::Sent;
 use crate::hold::AnswerCopy;
 use crate::inject;
+use crate::life::Watch;
 use crate::record::Recorder;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Session, detail};
@@ -75,6 +76,7 @@ pub fn respond(sent: Sent) -> Result<Response<Body>, Refusal> {
         in_flight: session.in_flight.clone(),
         error_status: parts.status.is_client_error() || parts.status.is_server_error(),
         silence: reply::Silence::new(session.target.settings.idle_timeout),
+        ended: Watch::new(Arc::clone(session.in_flight.life())),
     };
     finish(session, parts, reply, permit.method())
 }

@@ -25,6 +25,7 @@ use super::decode::PIECE_BYTES;
 use crate::body::BodyError;
 use crate::hold::AnswerCopy;
 use crate::inject;
+use crate::life::Watch;
 use crate::record::Recorder;
 use crate::refusal::Refusal;
 use crate::snapshot::InFlight;
@@ -55,6 +56,8 @@ pub struct Reply {
     pub(super) error_status: bool,
     /// Ends a body whose upstream is silent for too long.
     pub(super) silence: Silence,
+    /// Ends a body with its session.
+    pub(super) ended: Watch,
 }
 
 /// Watches how long an upstream is silent. Armed only while nothing is there to read, so that a busy stream costs no timer.
@@ -322,6 +325,9 @@ impl Reply {
                 return Poll::Ready(Some(Ok(Frame::data(masked))));
             }
             let Poll::Ready(frame) = Pin::new(&mut *upstream).poll_frame(cx) else {
+                if let Poll::Ready(refusal) = self.ended.poll(cx) {
+                    return Poll::Ready(Some(Err(self.fail(End::SessionEnded, BodyError::Ended(refusal)))));
+                }
                 ready!(self.silence.poll(cx));
                 return Poll::Ready(Some(Err(self.fail(End::UpstreamTimeout, BodyError::Silent))));
             };
@@ -390,14 +396,17 @@ impl http_body::Body for Reply {
             let error = self.fail(End::Stopped, BodyError::Draining);
             return Poll::Ready(Some(Err(error)));
         }
-        let polled = match self.state {
-            State::Open { .. } => self.poll_open(cx),
-            State::Ended { .. } => self.poll_ended(),
-            State::Done => Poll::Ready(None),
+        let polled = match (&self.state, self.ended.over()) {
+            (State::Done, _) => Poll::Ready(None),
+            (_, Some(refusal)) => {
+                Poll::Ready(Some(Err(self.fail(End::SessionEnded, BodyError::Ended(refusal)))))
+            }
+            (State::Open { .. }, None) => self.poll_open(cx),
+            (State::Ended { .. }, None) => self.poll_ended(),
         };
         match polled {
             // A stream ends with the refusal, as an event; anything else breaks off.
-            Poll::Ready(Some(Err(BodyError::Blocked(refusal))))
+            Poll::Ready(Some(Err(BodyError::Blocked(refusal) | BodyError::Ended(refusal))))
                 if let Some(event) = self.last_event(&refusal) =>
             {
                 Poll::Ready(Some(Ok(Frame::data(event))))

@@ -6,6 +6,8 @@ mod decisions;
 #[cfg(test)]
 mod kit;
 #[cfg(test)]
+mod locks;
+#[cfg(test)]
 mod matrix;
 #[cfg(test)]
 mod recordings;

@@ -39,6 +39,8 @@ const OPEN: [Cell; 6] = [Quiet; 6];
 const SIGNED_IN: [Cell; 6] = [No(401), Quiet, Quiet, Quiet, Quiet, Quiet];
 /// Auditors and administrators.
 const BY_ROLE: [Cell; 6] = [No(401), No(403), No(403), No(403), Seen, Seen];
+/// Administrators alone.
+const BY_ADMIN: [Cell; 6] = [No(401), No(403), No(403), No(403), No(403), Seen];
 /// Each sees what is theirs, and those with a role everything.
 const LISTS: [Cell; 6] = [No(401), Quiet, Quiet, Quiet, Seen, Seen];
 /// The requester's session.
@@ -82,6 +84,14 @@ const TABLE: &[Row] = &[
         "/api/v1/sessions/{session}/exchanges/{exchange}",
         SESSION,
     ),
+    row(
+        "POST /api/v1/sessions/{id}/kill",
+        "/api/v1/sessions/{live}/kill",
+        [No(401), No(404), Seen, No(404), No(403), Seen],
+    ),
+    row("GET /api/v1/locks", "/api/v1/locks", BY_ROLE),
+    row("POST /api/v1/locks", "/api/v1/locks", BY_ADMIN),
+    row("POST /api/v1/locks/{id}/lift", "/api/v1/locks/{lock}/lift", BY_ADMIN),
     row("GET /api/v1/requests/{id}/explanation", "/api/v1/requests/{exchange}/explanation", SESSION),
     row("GET /api/v1/audit/who-used", "/api/v1/audit/who-used?secret=keyward://models", BY_ROLE),
     row("GET /api/v1/audit/what", "/api/v1/audit/what?principal=alice", BY_ROLE),
@@ -108,8 +118,17 @@ async fn each_role_gets_what_the_table_says() {
                 .replace("{approval}", &approval.to_string())
                 .replace("{session}", &session.to_string())
                 .replace("{exchange}", &exchange.to_string());
+            let path = path
+                .replace("{live}", &world.live_session(Who::Requester).await.to_string())
+                .replace("{lock}", &world.lock("user:https://idp#mallory").await.to_string());
             let (_, from) = world.admin_records(0);
-            let body = row.route.starts_with("POST").then(|| json!({"reason": "because"}));
+            let body = match row.route {
+                "POST /api/v1/locks" => {
+                    Some(json!({"target": "user:https://idp#mallory", "reason": "because"}))
+                }
+                "POST /api/v1/locks/{id}/lift" => Some(json!({})),
+                route => route.starts_with("POST").then(|| json!({"reason": "because"})),
+            };
             let answer = world.ask(who, row.route, &path, body).await;
             let (events, _) = world.admin_records(from);
             let expected = match cell {

@@ -262,6 +262,8 @@ pub enum End {
     Stopped,
     /// Nobody knows: the gateway died with the exchange open. Written by the next start.
     Unknown,
+    /// Its session was ended while it ran: by a lock, by somebody, or because what allowed it is gone.
+    SessionEnded,
 }
 
 impl End {
@@ -279,6 +281,7 @@ impl End {
             Self::Refused => "refused",
             Self::Stopped => "stopped",
             Self::Unknown => "unknown",
+            Self::SessionEnded => "session_ended",
         }
     }
 }

@@ -18,6 +18,7 @@ mod client;
 mod config;
 mod connections;
 mod demo;
+mod locks;
 mod mask;
 mod output;
 mod play;
@@ -86,6 +87,8 @@ enum Command {
     Approvals(approvals::ApprovalsArgs),
     /// See and replay what was recorded
     Sessions(sessions::SessionsArgs),
+    /// Keep somebody out at once
+    Locks(locks::LocksArgs),
     /// Ask the ledger who used a secret, or what somebody did
     Audit(audit::AuditArgs),
     /// See where calls may go
@@ -172,6 +175,7 @@ fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Mask(args) => mask::run(&args, session),
         Command::Approvals(args) => approvals::run(args, session),
         Command::Sessions(args) => sessions::run(args, session),
+        Command::Locks(args) => locks::run(args, session),
         Command::Audit(args) => audit::run(args, session),
         Command::Connections(args) => connections::run(&args, session),
         Command::Whoami(args) => whoami::run(&args, session),

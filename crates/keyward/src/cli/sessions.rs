@@ -1,7 +1,7 @@
 //! `keyward sessions`: what was recorded, and its replay.
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::{Client, Remote, moment};
 use super::play::{Manner, play};
@@ -50,6 +50,15 @@ enum SessionsCommand {
         /// Only exchanges after this one
         #[arg(long, value_name = "REQUEST")]
         after: Option<String>,
+    },
+    /// End a session and every call of it that is under way: one's own; any for administrators
+    #[command(after_help = "Whoever it was may begin a new session; `keyward locks add` keeps them out.")]
+    Kill {
+        /// The session
+        id: String,
+        /// Why, for the one whose it is, and for the record
+        #[arg(long, default_value = "", hide_default_value = true)]
+        reason: String,
     },
     /// Print what was answered, in the rhythm in which it came
     #[command(after_help = "On a terminal, control characters of the recording are always shown as escapes.
@@ -109,6 +118,10 @@ async fn answer(command: SessionsCommand, client: &Client, session: &Session) ->
         SessionsCommand::Show { id, after } => {
             let found = client.get(&["sessions", &id], &[("after", after)]).await?;
             show(&found, session)
+        }
+        SessionsCommand::Kill { id, reason } => {
+            let killed = client.post(&["sessions", &id, "kill"], &json!({"reason": reason})).await?;
+            session.output.object(&killed, || format!("{} is over\n", view::at(&killed, "/id")))
         }
         SessionsCommand::Play { id, request, speed, raw } => {
             if !(speed.is_finite() && speed >= 0.0) {

@@ -10,13 +10,13 @@ use rustix::process::Signal;
 use crate::kit::{ALLOW, Caller, Gateway, Upstream, World, get, http, request, until, until_true};
 
 /// An upstream that begins a stream, and ends it when it is told to.
-struct Streaming {
-    upstream: Upstream,
-    finish: mpsc::Sender<()>,
+pub(crate) struct Streaming {
+    pub(crate) upstream: Upstream,
+    pub(crate) finish: mpsc::Sender<()>,
 }
 
 impl Streaming {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (finish, finished) = mpsc::channel();
         let finished = Arc::new(Mutex::new(finished));
         let upstream = Upstream::serving(move |wire| {
@@ -36,7 +36,7 @@ impl Streaming {
     }
 
     /// Lets the stream end; it must end in order.
-    fn end(&self, caller: &mut Caller) {
+    pub(crate) fn end(&self, caller: &mut Caller) {
         self.finish.send(()).unwrap();
         assert_eq!(caller.line.chunk().unwrap(), b"data: two\n\n");
         assert_eq!(caller.line.chunk().unwrap(), b"");
@@ -44,7 +44,7 @@ impl Streaming {
 }
 
 /// A caller that got the first event.
-fn begun(gateway: &Gateway, token: &str) -> Caller {
+pub(crate) fn begun(gateway: &Gateway, token: &str) -> Caller {
     let mut caller = Caller::connect(gateway.data);
     caller.send(request("GET", "/plain/stream", token, &[], b""));
     assert_eq!(caller.head().unwrap().status, 200);

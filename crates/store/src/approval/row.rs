@@ -1,13 +1,11 @@
 //! Rows to approvals and back, and reading them.
 
-use std::str::FromStr;
-
 use keyward_core::principal::PrincipalRef;
-use keyward_core::{ApprovalId, RequestDigest, Timestamp};
-use sqlx::Row;
+use keyward_core::{ApprovalId, RequestDigest};
 use sqlx::sqlite::SqliteRow;
 
 use super::{Approval, ApprovalState, Binding};
+use crate::columns::Columns;
 use crate::{Db, StoreError};
 
 /// Most approvals that one [`Db::approval_list`] returns.
@@ -93,50 +91,31 @@ impl Db {
 
 /// A row as an approval. What this program would never have written is an error.
 pub(super) fn approval(row: &SqliteRow) -> Result<Approval, StoreError> {
-    let digest = text(row, "digest")?;
+    let columns = Columns { table: "approval", row };
     Ok(Approval {
-        id: parsed(row, "id")?,
-        revision: number(row, "revision")?,
-        state: parsed(row, "state")?,
+        id: columns.parsed("id")?,
+        revision: columns.number("revision")?,
+        state: columns.parsed("state")?,
         binding: Binding {
-            digest: RequestDigest::from_hex(digest).ok_or_else(|| wrong("digest"))?,
-            policy_version: text(row, "policy_version")?.to_owned(),
-            credential_version: text(row, "credential_version")?.to_owned(),
+            digest: RequestDigest::from_hex(columns.text("digest")?).ok_or_else(|| wrong("digest"))?,
+            policy_version: columns.text("policy_version")?.to_owned(),
+            credential_version: columns.text("credential_version")?.to_owned(),
         },
-        principal: json(row, "principal")?,
-        connection: text(row, "connection")?.to_owned(),
-        operation: json(row, "operation")?,
-        rule: text(row, "rule")?.to_owned(),
-        reason: text(row, "reason")?.to_owned(),
-        approval: json(row, "asked")?,
-        summary: json(row, "summary")?,
-        votes: json(row, "votes")?,
-        created_at: Timestamp::from_micros(number(row, "created_at")?),
-        expires_at: Timestamp::from_micros(number(row, "expires_at")?),
-        ended_at: row
-            .try_get::<Option<i64>, _>("ended_at")
-            .map_err(|_| wrong("ended_at"))?
-            .map(Timestamp::from_micros),
+        principal: columns.json("principal")?,
+        connection: columns.text("connection")?.to_owned(),
+        operation: columns.json("operation")?,
+        rule: columns.text("rule")?.to_owned(),
+        reason: columns.text("reason")?.to_owned(),
+        approval: columns.json("asked")?,
+        summary: columns.json("summary")?,
+        votes: columns.json("votes")?,
+        created_at: columns.moment("created_at")?,
+        expires_at: columns.moment("expires_at")?,
+        ended_at: columns.moment_or_none("ended_at")?,
     })
 }
 
 /// The error for a column that holds what this program never writes.
 pub(super) const fn wrong(column: &'static str) -> StoreError {
     StoreError::Row { table: "approval", column }
-}
-
-fn text<'r>(row: &'r SqliteRow, column: &'static str) -> Result<&'r str, StoreError> {
-    row.try_get(column).map_err(|_| wrong(column))
-}
-
-fn number(row: &SqliteRow, column: &'static str) -> Result<i64, StoreError> {
-    row.try_get(column).map_err(|_| wrong(column))
-}
-
-fn parsed<T: FromStr>(row: &SqliteRow, column: &'static str) -> Result<T, StoreError> {
-    text(row, column)?.parse().map_err(|_| wrong(column))
-}
-
-fn json<T: serde::de::DeserializeOwned>(row: &SqliteRow, column: &'static str) -> Result<T, StoreError> {
-    serde_json::from_str(text(row, column)?).map_err(|_| wrong(column))
 }

@@ -5,6 +5,8 @@ mod approvals;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod locks;
+#[cfg(test)]
 mod open;
 #[cfg(test)]
 mod races;
