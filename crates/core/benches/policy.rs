@@ -86,6 +86,7 @@ impl World {
                 body_bytes: Some(2000),
                 touches_secret_file: false,
                 fetches_private: false,
+                fields: Vec::new(),
             },
             findings: RequestFindings::default(),
         }

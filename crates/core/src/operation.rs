@@ -101,4 +101,7 @@ pub struct Operation {
     /// Whether it names a URL or host inside of a private network, which whoever reads the request may fetch.
     #[serde(default)]
     pub fetches_private: bool,
+    /// The names at the top of a JSON body of a model API, sorted; those of its parameters' objects as `options.num_ctx`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
 }

@@ -86,13 +86,15 @@ impl Session {
         let resource = &operation.resource;
         let texts = [&operation.path, &operation.query, &resource.model, &resource.file];
         // One pass over all texts together: most hold nothing.
-        let all = texts.into_iter().chain(&resource.tools).map(String::as_str).collect::<Vec<_>>().join("\n");
+        let lists = resource.tools.iter().chain(&operation.fields);
+        let all = texts.into_iter().chain(lists).map(String::as_str).collect::<Vec<_>>().join("\n");
         if mask_bytes(&mask, all.as_bytes()).findings.is_empty() {
             return Ok(Arc::clone(operation));
         }
         let mut shown = (**operation).clone();
         let Resource { model, file, tools } = &mut shown.resource;
-        for text in [&mut shown.path, &mut shown.query, model, file].into_iter().chain(tools) {
+        let texts = [&mut shown.path, &mut shown.query, model, file];
+        for text in texts.into_iter().chain(tools).chain(&mut shown.fields) {
             *text = String::from_utf8_lossy(&mask_bytes(&mask, text.as_bytes()).bytes).into_owned();
         }
         Ok(Arc::new(shown))
@@ -136,5 +138,5 @@ pub(crate) fn not_understood(error: UnderstandError) -> Refusal {
         415 => RefusalKind::UnsupportedBody,
         _ => RefusalKind::BadRequest,
     };
-    Refusal::new(kind, error.public().to_string()).because(error)
+    Refusal::new(kind, error.public().into_owned()).because(error)
 }

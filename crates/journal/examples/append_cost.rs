@@ -103,6 +103,7 @@ fn intent(request: u128, session: u128) -> Record {
         body_bytes: Some(600),
         touches_secret_file: false,
         fetches_private: false,
+        fields: Vec::new(),
     };
     Record::Intent(Box::new(Intent {
         request: RequestId::new(request),

@@ -110,6 +110,10 @@ fn write_key(reads: &[Read], facts: &Facts<'_>, key: &mut Vec<u8>) {
                 write_count(facts.operation.resource.tools.len(), key);
                 facts.operation.resource.tools.iter().for_each(|tool| write_text(tool, key));
             }
+            Read::Texts(TextsField::Fields) => {
+                write_count(facts.operation.fields.len(), key);
+                facts.operation.fields.iter().for_each(|field| write_text(field, key));
+            }
             Read::Texts(field @ (TextsField::FindingDetectors | TextsField::FindingGroups)) => {
                 match found(*field, facts) {
                     Some(names) => {

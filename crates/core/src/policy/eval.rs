@@ -103,6 +103,9 @@ fn each(
         Texts::Field(TextsField::Tools) => {
             fold(facts.operation.resource.tools.iter().map(|tool| body(tool)), decisive)
         }
+        Texts::Field(TextsField::Fields) => {
+            fold(facts.operation.fields.iter().map(|field| body(field)), decisive)
+        }
         Texts::Field(field @ (TextsField::FindingDetectors | TextsField::FindingGroups)) => {
             fold(found(*field, facts).ok_or(Unreadable)?.iter().map(|name| body(name)), decisive)
         }
@@ -153,6 +156,7 @@ fn number(of: &Number, facts: &Facts<'_>, scope: Option<&Scope<'_>>) -> Outcome<
             TextsField::Groups => facts.principal.groups.len(),
             TextsField::ActingFor => facts.principal.acting_for.len(),
             TextsField::Tools => facts.operation.resource.tools.len(),
+            TextsField::Fields => facts.operation.fields.len(),
             TextsField::FindingDetectors | TextsField::FindingGroups => {
                 found(*field, facts).ok_or(Unreadable)?.len()
             }

@@ -124,6 +124,7 @@ impl Scene {
                 "body_bytes": operation.body_bytes.map_or_else(|| json!(UNKNOWN), |bytes| json!(bytes)),
                 "touches_secret_file": operation.touches_secret_file,
                 "fetches_private": operation.fetches_private,
+                "fields": operation.fields,
                 "resource": {"model": resource.model, "file": resource.file, "tools": resource.tools},
             },
             "request": request,
@@ -248,6 +249,7 @@ const OPERATION_KEYS: &[&str] = &[
     "body_bytes",
     "touches_secret_file",
     "fetches_private",
+    "fields",
 ];
 
 fn read_operation(report: &mut Report<'_>, given: Map<'_>) -> Option<Operation> {
@@ -284,6 +286,7 @@ fn read_operation(report: &mut Report<'_>, given: Map<'_>) -> Option<Operation> 
         body_bytes,
         touches_secret_file: touches_secret_file?,
         fetches_private: fetches_private?,
+        fields: texts_or_none(report, map, "fields"),
     })
 }
 

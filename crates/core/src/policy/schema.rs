@@ -65,6 +65,7 @@ pub(super) enum TextsField {
     Groups,
     ActingFor,
     Tools,
+    Fields,
     FindingDetectors,
     FindingGroups,
 }
@@ -110,6 +111,7 @@ pub(super) const FIELDS: &[(&str, Kind)] = &[
     ("operation.body_bytes", Kind::Number(NumberField::BodyBytes)),
     ("operation.touches_secret_file", Kind::Flag(FlagField::TouchesSecretFile)),
     ("operation.fetches_private", Kind::Flag(FlagField::FetchesPrivate)),
+    ("operation.fields", Kind::Texts(TextsField::Fields)),
     ("request", Kind::Group),
     ("request.headers", Kind::Table(Table::Headers)),
     ("request.peer", Kind::Text(TextField::Peer)),

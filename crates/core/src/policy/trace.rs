@@ -99,6 +99,7 @@ fn list(of: TextsField, facts: &Facts<'_>) -> Result<Value, Unreadable> {
     Ok(match of {
         TextsField::Groups => facts.principal.groups.iter().map(|group| Value::from(&**group)).collect(),
         TextsField::Tools => facts.operation.resource.tools.iter().map(|tool| Value::from(&**tool)).collect(),
+        TextsField::Fields => facts.operation.fields.iter().map(|field| Value::from(&**field)).collect(),
         TextsField::ActingFor => {
             facts.principal.acting_for.iter().map(|actor| Value::from(actor.to_string())).collect()
         }

@@ -1,5 +1,7 @@
 //! Why a request is refused before anybody is asked.
 
+use std::borrow::Cow;
+
 use http::StatusCode;
 
 /// A request that cannot be understood in one way only. Never carries what the caller sent.
@@ -45,6 +47,21 @@ pub enum UnderstandError {
     /// The path is nearly that of a route with another class.
     #[error("the path is another spelling of a route")]
     Route,
+    /// More names at the top of a body than are looked at, or too long ones.
+    #[error("the body has too many fields, or too long a name")]
+    Fields,
+    /// The model is no name.
+    #[error("the model is a path or URL")]
+    Model,
+    /// There is nothing to answer.
+    #[error("the prompt is empty")]
+    Prompt,
+    /// A number is none, or out of bounds.
+    #[error("`{0}` is no number within its bounds")]
+    Number(&'static str),
+    /// More texts to stop at than are passed on, or none.
+    #[error("the body has too many stops")]
+    Stops,
     /// A field changes the method.
     #[error("a field changes the method")]
     Method,
@@ -76,12 +93,17 @@ impl UnderstandError {
             Self::ContentType => "content_type_unsupported",
             Self::Route => "route_ambiguous",
             Self::Method => "method_overridden",
+            Self::Fields => "body_too_many_fields",
+            Self::Model => "model_not_a_name",
+            Self::Prompt => "prompt_empty",
+            Self::Number(_) => "number_out_of_bounds",
+            Self::Stops => "stops_too_many",
         }
     }
 
     /// One sentence for the caller.
-    pub const fn public(&self) -> &'static str {
-        match self {
+    pub fn public(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::Path => {
                 "The path is ambiguous: send it without empty, `.` or `..` segments, backslashes and encoded separators."
             }
@@ -106,6 +128,19 @@ impl UnderstandError {
                 "The path is one of this connection's routes in another spelling (letters, escapes, slashes, parameters); write it as the route is written."
             }
             Self::Method => "`_method` changes the method of a call; send the call with that method instead.",
-        }
+            Self::Fields => "The body has more than 256 fields, or one with a name of more than 256 bytes.",
+            Self::Model => {
+                "`model` must be a model's name (`org/name` and `name:tag` are), not a path or URL; give a model that is served from a path a name of its own."
+            }
+            Self::Prompt => {
+                "There is nothing to answer: the prompt, input or list of messages is empty or null."
+            }
+            Self::Number(name) => {
+                return Cow::Owned(format!(
+                    "`{name}` must be a number, and one that a model server can mean."
+                ));
+            }
+            Self::Stops => "`stop` must be a text or a list of at most 128.",
+        })
     }
 }

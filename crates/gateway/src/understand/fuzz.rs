@@ -2,7 +2,7 @@
 //! The test below runs them over the seeds and their mutations; a fuzzer may run them over everything.
 
 use super::secret_files::Pointer;
-use super::{json, secret_files, tool_call};
+use super::{fields, json, secret_files, tool_call};
 
 /// A name that is seen is seen through one more layer of escapes.
 ///
@@ -25,6 +25,8 @@ pub fn arguments(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     for read in [json::read, json::read_any] {
         if read(data).is_ok() {
+            let names = fields::Fields::read(data).map(fields::Fields::into_names).unwrap_or_default();
+            assert!(names.is_sorted() && names.len() <= fields::FIELDS_MAX, "fields are sorted and few");
             assert!(serde_json::from_slice::<serde_json::Value>(data).is_ok(), "no JSON was read as JSON");
         }
     }

@@ -38,6 +38,22 @@ const JUDGED_NAMES: &[&str] = &[
     "input_file_id",
     "lora_name",
     "lora_path",
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
+    "best_of",
+    "stop",
+    "options",
+    "template",
+    "parameters",
+    "inputs",
+    "contents",
+    "chat_template",
+    "chat_template_kwargs",
+    "extra_body",
+    "structured_outputs",
+    "mm_processor_kwargs",
+    "logits_processors",
 ];
 
 /// Names below which every text is an argument of a tool's call, in whichever dialect.

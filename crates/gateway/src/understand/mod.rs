@@ -15,6 +15,7 @@ mod anthropic;
 mod arguments;
 mod body;
 mod error;
+mod fields;
 mod form;
 #[doc(hidden)]
 pub mod fuzz;
@@ -40,11 +41,13 @@ use http::{HeaderMap, Method};
 use keyward_core::{ConnectionKind, Operation, OperationClass, Resource};
 
 pub use self::error::UnderstandError;
+pub use self::fields::{FIELDS_MAX, STOPS_MAX};
 pub use self::json::{JSON_DEPTH_MAX, TOOLS_MAX};
 pub use self::own::{OwnRoute, OwnRouteError};
 pub use self::tool_call::{Called, tool_call};
 
 use self::body::Encoding;
+use self::fields::Fields;
 use self::json::{Judged, Leads};
 use self::routes::{Body, Found, Path, Table};
 
@@ -107,23 +110,7 @@ pub fn understand<'r>(
     let found = own::classify(own, method, &canonical, (&query_values, body), found)?;
     body::check_headers(found.body, headers)?;
 
-    let mut judged = match (found.body, body) {
-        (Body::JsonOrNothing, Some(bytes)) if kind == ConnectionKind::Http && !bytes.is_empty() => {
-            json::read_any(bytes)?
-        }
-        (Body::Json, Some(bytes)) => json::read(bytes)?,
-        (Body::JsonOrNothing, Some(bytes)) if !bytes.is_empty() => json::read(bytes)?,
-        (Body::Json, None) => return Err(UnderstandError::BodyMissing),
-        (Body::Nothing, Some(bytes)) if !bytes.is_empty() => return Err(UnderstandError::BodyUnexpected),
-        (Body::Text, Some(bytes)) if begins_like_json(bytes) => match json::read_any(bytes) {
-            Err(UnderstandError::JsonDuplicate) => return Err(UnderstandError::JsonDuplicate),
-            Ok(read) => read,
-            Err(_) => Judged::of_text(&String::from_utf8_lossy(bytes)),
-        },
-        (Body::Form, Some(bytes)) => Judged::of_form(&form::pairs_of(bytes)?),
-        (_, Some(bytes)) if body::is_plain_multipart(headers) => multipart::read(bytes, headers)?,
-        _ => Judged::default(),
-    };
+    let (mut judged, fields) = look(kind, found.body, headers, body)?;
     for (name, value) in &query_values {
         judged.see_reference(name);
         judged.see_reference(value);
@@ -149,6 +136,7 @@ pub fn understand<'r>(
         let name = exported_model(&model).len();
         model.truncate(name);
     }
+    check(kind, class, &canonical, &model, &fields)?;
     Ok(Operation {
         class,
         resource: Resource { model, file: found.file, tools: judged.tools },
@@ -161,7 +149,62 @@ pub fn understand<'r>(
         // TGI reads the images that a prompt links to.
         fetches_private: judged.leads == Leads::Inside
             || (kind == ConnectionKind::Tgi && judged.leads == Leads::LinkedInside),
+        fields: fields.into_names(),
     })
+}
+
+/// What stands in a body, as its route reads it.
+fn look(
+    kind: ConnectionKind,
+    form: Body,
+    headers: &HeaderMap,
+    body: Option<&[u8]>,
+) -> Result<(Judged, Fields), UnderstandError> {
+    let judged = match (form, body) {
+        (Body::JsonOrNothing, Some(bytes)) if kind == ConnectionKind::Http && !bytes.is_empty() => {
+            json::read_any(bytes)?
+        }
+        (Body::Json, Some(bytes)) => json::read(bytes)?,
+        (Body::JsonOrNothing, Some(bytes)) if !bytes.is_empty() => json::read(bytes)?,
+        (Body::Json, None) => return Err(UnderstandError::BodyMissing),
+        (Body::Nothing, Some(bytes)) if !bytes.is_empty() => return Err(UnderstandError::BodyUnexpected),
+        (Body::Text, Some(bytes)) if begins_like_json(bytes) => match json::read_any(bytes) {
+            Err(UnderstandError::JsonDuplicate) => return Err(UnderstandError::JsonDuplicate),
+            Ok(read) => read,
+            Err(_) => Judged::of_text(&String::from_utf8_lossy(bytes)),
+        },
+        (Body::Form, Some(bytes)) => Judged::of_form(&form::pairs_of(bytes)?),
+        (_, Some(bytes)) if body::is_plain_multipart(headers) => multipart::read(bytes, headers)?,
+        _ => Judged::default(),
+    };
+    let fields = match (form, body) {
+        (Body::Json | Body::JsonOrNothing, Some(bytes))
+            if kind != ConnectionKind::Http && !bytes.is_empty() =>
+        {
+            Fields::read(bytes)?
+        }
+        _ => Fields::default(),
+    };
+    Ok((judged, fields))
+}
+
+/// Refuses what no model server should be asked, whatever the policy says.
+fn check(
+    kind: ConnectionKind,
+    class: OperationClass,
+    path: &Path<'_>,
+    model: &str,
+    fields: &Fields,
+) -> Result<(), UnderstandError> {
+    if !fields::is_checked(kind) || !fields::infers(class) {
+        return Ok(());
+    }
+    let last = path.segments().last().copied().unwrap_or_default();
+    let route = last.rsplit(':').next().unwrap_or(last);
+    // Ollama's own routes load a model where nothing is asked.
+    let native = kind == ConnectionKind::Ollama && path.segments().first() == Some(&"api");
+    fields.check(kind, route, native)?;
+    fields::check_model(model)
 }
 
 /// Whether a text may be JSON, behind blanks and a byte order mark.

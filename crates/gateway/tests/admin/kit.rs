@@ -295,6 +295,7 @@ pub(crate) fn operation() -> Operation {
         body_bytes: Some(13),
         touches_secret_file: false,
         fetches_private: false,
+        fields: Vec::new(),
     }
 }
 

@@ -64,6 +64,7 @@ pub(crate) fn intent(request: u128, session: u128) -> Record {
         body_bytes: Some(17),
         touches_secret_file: false,
         fetches_private: false,
+        fields: Vec::new(),
     };
     let decision = DecisionRecord {
         verdict: Verdict::Approve,

@@ -101,7 +101,7 @@ fn catalogue_80_a_secret_file_is_refused_wherever_a_request_names_it() {
     scene.passes("POST", "/plain/files", &[PARTS], &upload("name=\"file\"; filename=\"a.txt\"", "see .env"));
     let prose = json!({"model": "m", "messages": [{"role": "user", "content": "What belongs into .env and /etc/passwd?"}]});
     scene.passes("POST", "/models/v1/chat/completions", &[JSON], &prose.to_string());
-    let schema = json!({"model": "m", "messages": [], "tools": [{"type": "function", "function": {"name": "read",
+    let schema = json!({"model": "m", "messages": [{}], "tools": [{"type": "function", "function": {"name": "read",
         "parameters": {"type": "object", "properties": {"action": {"description": "never .env"}}}}}]});
     scene.passes("POST", "/models/v1/chat/completions", &[JSON], &schema.to_string());
 }
@@ -213,7 +213,7 @@ fn catalogue_96_a_shell_spelling_or_dangerous_sql_in_a_streamed_call_ends_the_st
         let world =
             World::new(&keyed("models", "openai", &upstream.url(), "KEY"), RULES).secret("KEY", SECRET);
         let gateway = world.start();
-        let body = r#"{"model": "m", "stream": true, "messages": []}"#;
+        let body = r#"{"model": "m", "stream": true, "messages": [{}]}"#;
         let answer = post_json(gateway.data, "/models/v1/chat/completions", &world.alice(), body);
         let text = answer.text();
         assert_eq!((answer.status, world.outcome().end), (200, End::Refused), "{text}");

@@ -17,7 +17,7 @@ const RULES: &str = "  - {id: all, effect: allow, when: 'true'}
 ";
 const CHAT: &str = "/models/v1/chat/completions";
 const JSON: (&str, &str) = ("Content-Type", "application/json");
-const FORBIDDEN: &str = r#"{"model": "forbidden", "messages": []}"#;
+const FORBIDDEN: &str = r#"{"model": "forbidden", "messages": [{}]}"#;
 
 fn scene(extra: &str) -> Scene {
     let upstream = Upstream::answering(|_| reply("200 OK", &[("content-type", "application/json")], "{}"));
@@ -64,24 +64,24 @@ fn catalogue_82_a_guarded_body_is_read_as_the_upstream_reads_it_or_refused() {
     let wide = ("Content-Type", "application/json; charset=utf-16");
     refused(&scene, "utf-16, said", CHAT, &[wide], &utf16(FORBIDDEN), &[403, 415]);
     for (name, body) in [
-        ("escaped name", r#"{"mo\u0064el": "forbidden", "messages": []}"#),
-        ("escaped value", r#"{"model": "\u0066orbidden", "messages": []}"#),
-        ("white space", " \r\n\t{\t\"model\"\n:\r\"forbidden\" , \"messages\":[]}\n"),
-        ("last of two", r#"{"model": "fine", "model": "forbidden", "messages": []}"#),
-        ("first of two", r#"{"model": "forbidden", "model": "fine", "messages": []}"#),
-        ("two, one escaped", r#"{"model": "fine", "m\u006fdel": "forbidden", "messages": []}"#),
-        ("other letters", r#"{"model": "fine", "Model": "forbidden", "messages": []}"#),
-        ("other letters alone", r#"{"MODEL": "forbidden", "messages": []}"#),
-        ("a list", r#"{"model": ["forbidden"], "messages": []}"#),
-        ("comment", "{\"model\": \"fine\", /* \"x\": 1, */ \"messages\": []}"),
-        ("line comment", "{\"model\": \"fine\", // x\n \"messages\": []}"),
-        ("trailing comma", r#"{"model": "forbidden", "messages": [],}"#),
+        ("escaped name", r#"{"mo\u0064el": "forbidden", "messages": [{}]}"#),
+        ("escaped value", r#"{"model": "\u0066orbidden", "messages": [{}]}"#),
+        ("white space", " \r\n\t{\t\"model\"\n:\r\"forbidden\" , \"messages\":[{}]}\n"),
+        ("last of two", r#"{"model": "fine", "model": "forbidden", "messages": [{}]}"#),
+        ("first of two", r#"{"model": "forbidden", "model": "fine", "messages": [{}]}"#),
+        ("two, one escaped", r#"{"model": "fine", "m\u006fdel": "forbidden", "messages": [{}]}"#),
+        ("other letters", r#"{"model": "fine", "Model": "forbidden", "messages": [{}]}"#),
+        ("other letters alone", r#"{"MODEL": "forbidden", "messages": [{}]}"#),
+        ("a list", r#"{"model": ["forbidden"], "messages": [{}]}"#),
+        ("comment", "{\"model\": \"fine\", /* \"x\": 1, */ \"messages\": [{}]}"),
+        ("line comment", "{\"model\": \"fine\", // x\n \"messages\": [{}]}"),
+        ("trailing comma", r#"{"model": "forbidden", "messages": [{}],}"#),
         ("single quotes", "{'model': 'forbidden'}"),
-        ("NaN", r#"{"model": "fine", "messages": [], "temperature": NaN}"#),
-        ("byte order mark", "\u{feff}{\"model\": \"forbidden\", \"messages\": []}"),
-        ("two documents", r#"{"model": "fine", "messages": []}{"model": "forbidden"}"#),
-        ("NUL behind it", "{\"model\": \"fine\", \"messages\": []}\0"),
-        ("lone surrogate", r#"{"model": "\ud800forbidden", "messages": []}"#),
+        ("NaN", r#"{"model": "fine", "messages": [{}], "temperature": NaN}"#),
+        ("byte order mark", "\u{feff}{\"model\": \"forbidden\", \"messages\": [{}]}"),
+        ("two documents", r#"{"model": "fine", "messages": [{}]}{"model": "forbidden"}"#),
+        ("NUL behind it", "{\"model\": \"fine\", \"messages\": [{}]}\0"),
+        ("lone surrogate", r#"{"model": "\ud800forbidden", "messages": [{}]}"#),
         ("not UTF-8", "\u{0}"),
         ("too deep", &format!("{{\"model\": \"fine\", \"x\": {}{}}}", "[".repeat(80), "]".repeat(80))),
     ] {
@@ -92,11 +92,11 @@ fn catalogue_82_a_guarded_body_is_read_as_the_upstream_reads_it_or_refused() {
         "bytes that are no UTF-8",
         CHAT,
         &[JSON],
-        b"{\"model\": \"f\xc3\x28\", \"messages\": []}",
+        b"{\"model\": \"f\xc3\x28\", \"messages\": [{}]}",
         &[400],
     );
     // What is harmless passes, byte for byte.
-    let body = " {\"model\": \"f\\u0069ne\", \"messages\": [ ], \"temperature\": 1e-2}\n";
+    let body = " {\"model\": \"f\\u0069ne\", \"messages\": [{}], \"temperature\": 1e-2}\n";
     assert_eq!(scene.post(CHAT, &[JSON], body.as_bytes()).status, 200);
     assert_eq!(scene.upstream.only().body, body.as_bytes());
 }
@@ -176,7 +176,7 @@ fn chunked(scene: &Scene, body: &str) -> Answer {
 fn catalogue_86_nothing_leaves_before_the_last_byte_was_judged() {
     let scene = scene("");
     for (last, status) in [(r#""model": "forbidden"}"#, 403), (r#""model": "fine"}"#, 200)] {
-        let first = r#"{"messages": [], "#;
+        let first = r#"{"messages": [{}], "#;
         let mut caller = Caller::connect(scene.gateway.data);
         caller.send(format!(
             "POST {CHAT} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{first}",

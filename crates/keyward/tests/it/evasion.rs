@@ -334,7 +334,7 @@ fn catalogue_301_303_every_text_of_an_answer_is_masked_streamed_or_not() {
     for (number, spot) in spots.iter().enumerate() {
         for stream in [true, false] {
             let body =
-                json!({"model": "m", "stream": stream, "seed": number, "n": 2, "messages": []}).to_string();
+                json!({"model": "m", "stream": stream, "seed": number, "n": 2, "messages": [{}]}).to_string();
             let answer = post_json(gateway.data, "/models/v1/chat/completions", &token, &body);
             let documents: Vec<Value> = if stream {
                 let text = answer.text();

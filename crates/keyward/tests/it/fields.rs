@@ -14,7 +14,7 @@ fn scene(rules: &str) -> Scene {
     let kinds = ["openai", "anthropic", "gemini", "vllm", "tgi", "ollama"];
     let mut connections = kinds.map(|kind| keyed(kind, kind, &upstream.url(), "KEY")).concat();
     connections += &keyed("inside", "vllm", &upstream.url(), "KEY")
-        .replace("kind:", "tags: {private-urls: 'yes'}, kind:");
+        .replace("kind:", "tags: {private-urls: 'yes', server-fields: eng}, kind:");
     let world = World::new(&connections, rules).secret("KEY", SECRET);
     let configuration = world.configuration().replace("[policy.yaml]", "['builtin:inference', policy.yaml]");
     std::fs::write(world.path("keyward.yaml"), configuration).unwrap();
@@ -130,4 +130,173 @@ fn catalogue_88_a_url_that_leads_inside_is_refused_wherever_a_server_may_fetch_i
         "/inside/v1/chat/completions",
         &asking(&json!([{"type": "image_url", "image_url": {"url": "http://10.0.0.5/x"}}])),
     );
+}
+
+#[test]
+fn catalogue_89_a_field_of_the_servers_own_is_for_a_group() {
+    let scene = scene(ALLOWED);
+    for name in [
+        "chat_template",
+        "chat_template_kwargs",
+        "template",
+        "extra_body",
+        "guided_json",
+        "guided_regex",
+        "guided_grammar",
+        "structured_outputs",
+        "mm_processor_kwargs",
+        "logits_processors",
+        "documents",
+        "prompt_embeds",
+        "kv_transfer_params",
+    ] {
+        let mut body = asking(&json!("hi"));
+        body[name] = json!({"x": "(a+)+$"});
+        for kind in ["vllm", "openai", "ollama", "tgi"] {
+            refused(&scene, &format!("/{kind}/v1/chat/completions"), &body, 403, "no-server-fields");
+        }
+        // Alice is in the group `eng`.
+        passes(&scene, "/inside/v1/chat/completions", &body);
+        if !name.starts_with("guided_")
+            && !["documents", "prompt_embeds", "kv_transfer_params"].contains(&name)
+        {
+            let mut body = asking(&json!("hi"));
+            body[name.to_uppercase()] = json!("x");
+            refused(&scene, "/ollama/v1/chat/completions", &body, 400, "other letters");
+        }
+    }
+    let body = json!({"inputs": "x", "parameters": {"grammar": {"type": "regex", "value": "(a+)+$"}}});
+    refused(&scene, "/tgi/generate", &body, 403, "no-server-fields");
+    for field in ["response_format", "tools", "stream_options", "metadata", "user", "store"] {
+        let mut body = asking(&json!("hi"));
+        body[field] = if field == "tools" { json!([]) } else { json!({}) };
+        passes(&scene, "/vllm/v1/chat/completions", &body);
+    }
+    let names: serde_json::Map<String, Value> = (0..300).map(|n| (format!("x{n}"), json!(0))).collect();
+    refused(&scene, "/vllm/v1/chat/completions", &Value::Object(names), 400, "256 fields");
+}
+
+#[test]
+fn catalogue_89_a_model_is_a_name_and_no_path() {
+    let scene = scene(ALLOWED);
+    for model in [
+        "../../x",
+        "/models/x",
+        "a\\..\\b",
+        "file:///etc/passwd2",
+        "https://evil.example/m",
+        "s3://b/k",
+        "a\u{0}b",
+        "..%2f..%2fx",
+        "~/x",
+        "C:/x",
+    ] {
+        for path in [
+            "/vllm/v1/chat/completions",
+            "/openai/v1/chat/completions",
+            "/anthropic/v1/messages",
+            "/ollama/api/chat",
+            "/tgi/v1/chat/completions",
+        ] {
+            let mut body = asking(&json!("hi"));
+            body["model"] = json!(model);
+            refused(&scene, path, &body, 400, "`model` must be a model's name");
+        }
+    }
+    for model in [
+        "gpt-5",
+        "org/name",
+        "llama3:8b",
+        "hf.co/org/repo:Q4_K_M",
+        "ft:gpt-4o:org::id",
+        "registry.example.com:5000/library/x:latest",
+    ] {
+        let mut body = asking(&json!("hi"));
+        body["model"] = json!(model);
+        passes(&scene, "/vllm/v1/chat/completions", &body);
+        passes(&scene, "/ollama/api/chat", &body);
+    }
+}
+
+#[test]
+fn catalogue_92_what_ends_or_stalls_a_server_is_a_400() {
+    let scene = scene(ALLOWED);
+    let with = |name: &str, value: Value| {
+        let mut body = asking(&json!("hi"));
+        body[name] = value;
+        body
+    };
+    let stops: Vec<String> = (0..1_000).map(|n| n.to_string()).collect();
+    for (body, says) in [
+        (with("messages", json!([])), "nothing to answer"),
+        (with("messages", json!(null)), "nothing to answer"),
+        (with("max_tokens", json!(-1)), "`max_tokens`"),
+        (with("max_tokens", json!(1e12)), "`max_tokens`"),
+        (with("max_tokens", json!("9")), "`max_tokens`"),
+        (with("n", json!(0)), "`n`"),
+        (with("n", json!(100_000)), "`n`"),
+        (with("best_of", json!(100_000)), "`best_of`"),
+        (with("top_logprobs", json!(-5)), "`top_logprobs`"),
+        (with("logprobs", json!(1_000_000)), "`logprobs`"),
+        (with("temperature", json!("hot")), "`temperature`"),
+        (with("stop", json!(stops)), "`stop`"),
+    ] {
+        refused(&scene, "/vllm/v1/chat/completions", &body, 400, says);
+        refused(&scene, "/openai/v1/chat/completions", &body, 400, says);
+    }
+    for prompt in [json!(""), json!(null), json!([])] {
+        refused(
+            &scene,
+            "/vllm/v1/completions",
+            &json!({"model": "m", "prompt": prompt}),
+            400,
+            "nothing to answer",
+        );
+        refused(
+            &scene,
+            "/openai/v1/responses",
+            &json!({"model": "m", "input": prompt}),
+            400,
+            "nothing to answer",
+        );
+        refused(
+            &scene,
+            "/openai/v1/embeddings",
+            &json!({"model": "m", "input": prompt}),
+            400,
+            "nothing to answer",
+        );
+        refused(&scene, "/tgi/generate", &json!({"inputs": prompt}), 400, "nothing to answer");
+    }
+    refused(
+        &scene,
+        "/gemini/v1beta/models/m:generateContent",
+        &json!({"contents": []}),
+        400,
+        "nothing to answer",
+    );
+    // What the real servers take.
+    for (path, body) in [
+        ("/openai/v1/chat/completions", with("max_tokens", json!(null))),
+        ("/openai/v1/chat/completions", with("stop", json!(null))),
+        ("/openai/v1/chat/completions", with("logprobs", json!(true))),
+        (
+            "/openai/v1/chat/completions",
+            with("messages", json!([{"role": "assistant", "content": null, "tool_calls": []}])),
+        ),
+        ("/anthropic/v1/messages", with("messages", json!([{"role": "assistant", "content": []}]))),
+        ("/openai/v1/responses", json!({"model": "m", "input": [], "previous_response_id": "r"})),
+        (
+            "/gemini/v1beta/models/m:generateContent",
+            json!({"contents": {"parts": [{"text": "hi"}]}, "generationConfig": {"maxOutputTokens": "9"}}),
+        ),
+        ("/ollama/api/generate", json!({"model": "m", "prompt": ""})),
+        ("/ollama/api/chat", json!({"model": "m", "messages": [], "options": {"num_predict": -1}})),
+        (
+            "/vllm/v1/completions",
+            json!({"model": "m", "prompt": [1, 2], "prompt_logprobs": -1, "top_k": -1, "echo": true, "max_tokens": 0}),
+        ),
+    ] {
+        passes(&scene, path, &body);
+    }
 }

@@ -254,7 +254,7 @@ fn a_caller_that_prefers_to_poll_gets_202_and_the_answer_once_approved() {
 }
 
 fn chat(path: &str, token: &str) -> Vec<u8> {
-    let body = "{\"model\":\"held\",\"stream\":true,\"max_tokens\":9,\"messages\":[]}";
+    let body = "{\"model\":\"held\",\"stream\":true,\"max_tokens\":9,\"messages\":[{}]}";
     request("POST", path, token, &[("Content-Type", "application/json")], body.as_bytes())
 }
 

@@ -253,7 +253,7 @@ fn streams(streams: Vec<Vec<Vec<u8>>>, rules: &str, check: impl Fn(usize, &Answe
     let gateway = world.start();
     let token = world.alice();
     for number in 0..count {
-        let body = json!({"model": "m", "stream": true, "seed": number, "messages": []}).to_string();
+        let body = json!({"model": "m", "stream": true, "seed": number, "messages": [{}]}).to_string();
         let answer = post_json(gateway.data, "/models/v1/chat/completions", &token, &body);
         assert!(answer.status == 200 && answer.complete, "{number}: {answer:?}");
         check(number, &answer);

@@ -173,7 +173,7 @@ fn policy_eval_says_what_would_happen_and_sends_nothing() {
         "curl",
         "http://gw:8700/models/v1/chat/completions",
         "--json",
-        r#"{"model":"m","messages":[]}"#,
+        r#"{"model":"m","messages":[{}]}"#,
     ];
     let (code, told, err) = evaluated(&world, &["eng"], &chat);
     assert_eq!(code, 0, "{err}");

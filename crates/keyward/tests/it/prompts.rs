@@ -37,7 +37,7 @@ fn spellings() -> Vec<(&'static str, String)> {
         ("plain", prompt(&format!("my token is {LEAKED}, fix it"))),
         ("escaped", prompt(&format!("my token is {escaped}"))),
         ("a line of its own", prompt(&format!("x\\n{LEAKED}\\ny"))),
-        ("a name", format!("{{\"model\": \"m\", \"messages\": [], \"{LEAKED}\": 1}}")),
+        ("a name", format!("{{\"model\": \"m\", \"messages\": [{{}}], \"{LEAKED}\": 1}}")),
         ("JSON in it", prompt(&format!("{{\\\"token\\\": \\\"{LEAKED}\\\"}}"))),
     ]
 }

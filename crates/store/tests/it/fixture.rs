@@ -66,6 +66,7 @@ pub(crate) fn asked_by(who: &Principal, body: &[u8]) -> NewApproval {
         body_bytes: Some(body.len() as u64),
         touches_secret_file: false,
         fetches_private: false,
+        fields: Vec::new(),
     };
     NewApproval {
         id: ApprovalId::new(u128::from(NEXT.fetch_add(1, Ordering::Relaxed))),

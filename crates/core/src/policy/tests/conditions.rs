@@ -26,6 +26,7 @@ fn conditions_mean_what_they_say() {
         "time.hour in [21, 22] && time.year == 2026 && time.month == 1 && time.day == 31",
         "'PROD' == 'PROD' && request.headers['x-team'].lowerAscii() == 'blue'",
         "operation.path.contains('completions') && operation.method == 'POST' && -operation.body_bytes < 0",
+        "'messages' in operation.fields && !operation.fields.exists(f, f.startsWith('guided_')) && size(operation.fields) == 2",
         "has(operation.resource.model) && !has(operation.resource.file) && has(principal.groups)",
     ] {
         assert!(matches(when, &world), "{when}");

@@ -96,6 +96,7 @@ impl World {
                 body_bytes: Some(600),
                 touches_secret_file: false,
                 fetches_private: false,
+                fields: vec!["messages".to_owned(), "model".to_owned()],
             },
             headers: BTreeMap::from([("x-team".to_owned(), "blue".to_owned())]),
             broken: None,

@@ -38,3 +38,9 @@ pub(super) fn named_in(text: &str) -> bool {
 pub(super) fn leads_inside(text: &str, pointer: Pointer) -> bool {
     private::leads_inside(text, pointer)
 }
+
+/// Whether a text, or what is left of it once escapes and quotes are taken off, is what is looked for. Readings are in lower
+/// case, with one kind of slash.
+pub(super) fn any_reading(text: &str, found: &dyn Fn(&str) -> bool) -> bool {
+    readings::plain(text, found)
+}

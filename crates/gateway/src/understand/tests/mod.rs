@@ -343,6 +343,17 @@ fn types_and_encodings_must_be_those_of_the_route() {
 }
 
 #[test]
+fn catalogue_89_a_model_is_a_name_in_body_and_path() {
+    assert_eq!(chat(r#"{"model":"../../root/.ssh/id_rsa"}"#), Err(UnderstandError::Model));
+    let asked =
+        |kind, path| understand(kind, "POST", path, "", &json_headers(), Some(b"{}")).map(|it| it.class);
+    let path = "/v1beta/models/~x:generateContent";
+    assert_eq!(asked(ConnectionKind::Gemini, path), Err(UnderstandError::Model));
+    // Where a model is loaded or registered, it may be a path; rules judge it.
+    assert!(asked(ConnectionKind::KserveV2, "/v2/models/~x/infer").is_ok());
+}
+
+#[test]
 fn resources_are_named() {
     let empty = HeaderMap::new();
     let operation = understand(ConnectionKind::OpenAi, "GET", "/v1/models/org/small", "", &empty, None)
@@ -367,7 +378,6 @@ fn secret_files_are_seen_in_arguments_and_not_in_prose() {
         r#"{"messages":[{"content":[{"type":"tool_use","name":"sh","input":{"cmd":"cat ~/.aws/credentials"}}]}]}"#,
         r#"{"messages":[{"content":[{"type":"image_url","image_url":{"url":"file:///proc/self/environ"}}]}]}"#,
         r#"{"messages":[{"content":[{"type":"file","file":{"filename":".env"}}]}]}"#,
-        r#"{"model":"../../root/.ssh/id_rsa"}"#,
         r#"{"chat_template":"/etc/passwd"}"#,
     ] {
         assert!(seen(body), "{body}");
@@ -398,6 +408,8 @@ fn secret_files_are_seen_in_arguments_and_not_in_prose() {
 fn refusals_have_stable_codes() {
     assert_eq!(UnderstandError::JsonDuplicate.code(), "body_ambiguous");
     assert!(UnderstandError::JsonDepth.public().contains(&JSON_DEPTH_MAX.to_string()));
+    assert!(UnderstandError::Stops.public().contains(&STOPS_MAX.to_string()));
+    assert!(UnderstandError::Fields.public().contains(&FIELDS_MAX.to_string()));
     assert!(UnderstandError::Tools.public().contains(&TOOLS_MAX.to_string()));
 }
 
@@ -422,10 +434,10 @@ proptest! {
 
     /// Any JSON object that a common parser writes is read, and the judged fields are those that it holds.
     #[test]
-    fn sound_json_is_read(model in ".{0,20}", stream in any::<bool>(), text in ".{0,40}", number in any::<f64>()) {
+    fn sound_json_is_read(model in "[a-zA-Z0-9éß模 :_-]{0,20}", stream in any::<bool>(), text in ".{0,40}", number in any::<f64>()) {
         let number = if number.is_finite() { number } else { 0.0 };
         let body = serde_json::json!({
-            "model": model, "stream": stream, "n": number, "messages": [{"role": "user", "content": text}],
+            "model": model, "stream": stream, "x": number, "messages": [{"role": "user", "content": text}],
         });
         let operation = chat(&body.to_string()).expect("understood");
         prop_assert_eq!(operation.resource.model, model);

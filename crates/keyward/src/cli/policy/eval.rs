@@ -194,7 +194,7 @@ fn scene(args: &EvalArgs, settings: ConnectionSettings, reads_findings: bool) ->
     };
     let method = parts.method.as_str();
     let mut operation = understand(settings.api(), method, path, &head.query, &parts.headers, bytes)
-        .map_err(|error| refused(error.public()))?;
+        .map_err(|error| refused(&error.public()))?;
     operation.body_bytes = Some(body.len() as u64);
     let headers = parts.headers.keys().map(|name| {
         let values: Vec<&str> =
