@@ -62,6 +62,12 @@ pub enum UnderstandError {
     /// More texts to stop at than are passed on, or none.
     #[error("the body has too many stops")]
     Stops,
+    /// An image or audio that becomes too much.
+    #[error("an image or audio becomes too much once it is decoded")]
+    Media,
+    /// An image whose size cannot be told.
+    #[error("an image cannot be measured")]
+    MediaType,
     /// A field changes the method.
     #[error("a field changes the method")]
     Method,
@@ -71,7 +77,8 @@ impl UnderstandError {
     /// The status of the answer.
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::ContentEncoding | Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Media => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::ContentEncoding | Self::ContentType | Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -93,6 +100,8 @@ impl UnderstandError {
             Self::ContentType => "content_type_unsupported",
             Self::Route => "route_ambiguous",
             Self::Method => "method_overridden",
+            Self::Media => "media_too_large",
+            Self::MediaType => "media_type_unsupported",
             Self::Fields => "body_too_many_fields",
             Self::Model => "model_not_a_name",
             Self::Prompt => "prompt_empty",
@@ -128,6 +137,12 @@ impl UnderstandError {
                 "The path is one of this connection's routes in another spelling (letters, escapes, slashes, parameters); write it as the route is written."
             }
             Self::Method => "`_method` changes the method of a call; send the call with that method instead.",
+            Self::Media => {
+                "An image has more than 67108864 pixels, or audio more than 26214400 bytes or 2 GiB once it is decoded; send a smaller one."
+            }
+            Self::MediaType => {
+                "An image is of a kind whose size cannot be told before it is decoded; send it as PNG, JPEG, GIF, WebP or BMP."
+            }
             Self::Fields => "The body has more than 256 fields, or one with a name of more than 256 bytes.",
             Self::Model => {
                 "`model` must be a model's name (`org/name` and `name:tag` are), not a path or URL; give a model that is served from a path a name of its own."

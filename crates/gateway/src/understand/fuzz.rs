@@ -1,8 +1,10 @@
 //! The bodies of fuzz targets for what understands arguments: each takes arbitrary bytes and panics when a law is broken.
 //! The test below runs them over the seeds and their mutations; a fuzzer may run them over everything.
 
+use base64::Engine as _;
+
 use super::secret_files::Pointer;
-use super::{fields, json, secret_files, tool_call};
+use super::{fields, json, media, secret_files, tool_call};
 
 /// A name that is seen is seen through one more layer of escapes.
 ///
@@ -53,6 +55,15 @@ pub fn private_urls(data: &[u8]) {
     }
 }
 
+/// Images and audio are measured alike as bytes and in base64.
+///
+/// # Panics
+/// When they are not.
+pub fn media(data: &[u8]) {
+    let url = format!("data:application/x;base64,{}", base64::prelude::BASE64_STANDARD.encode(data));
+    assert_eq!(media::check_upload(data, false), media::check_text(&url), "base64 changes what an image is");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,9 +72,10 @@ mod tests {
 
     #[test]
     fn seeds_and_their_mutations_hold() {
-        let targets: [Target; 5] = [
+        let targets: [Target; 6] = [
             ("arguments", arguments),
             ("secret_files", secret_files),
+            ("media", media),
             ("private_urls", private_urls),
             ("wire_shell", keyward_wire::fuzz::shell),
             ("wire_sql", keyward_wire::fuzz::sql),

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::secret_files::Pointer;
-use super::{UnderstandError, secret_files, tool_call};
+use super::{UnderstandError, media, secret_files, tool_call};
 
 /// Deepest nesting of a body.
 pub const JSON_DEPTH_MAX: usize = 64;
@@ -148,6 +148,8 @@ pub(super) struct Judged {
     pub(super) tools: Vec<String>,
     pub(super) touches_secret_file: bool,
     pub(super) leads: Leads,
+    /// Images and audio are measured.
+    measures: bool,
     inside: usize,
     problem: Option<UnderstandError>,
 }
@@ -222,16 +224,15 @@ impl Judged {
 
 /// Reads the body of a model API: one object.
 pub(super) fn read(bytes: &[u8]) -> Result<Judged, UnderstandError> {
-    read_at(bytes, Place::Top)
+    read_at(bytes, Place::Top, Judged { measures: true, ..Judged::default() })
 }
 
 /// Reads any JSON; every text in it is an argument.
 pub(super) fn read_any(bytes: &[u8]) -> Result<Judged, UnderstandError> {
-    read_at(bytes, Place::Argument)
+    read_at(bytes, Place::Argument, Judged::default())
 }
 
-fn read_at(bytes: &[u8], place: Place) -> Result<Judged, UnderstandError> {
-    let mut judged = Judged::default();
+fn read_at(bytes: &[u8], place: Place, mut judged: Judged) -> Result<Judged, UnderstandError> {
     match walk(bytes, &mut judged, place) {
         Ok(()) => Ok(judged),
         Err(_) => Err(judged.problem.unwrap_or(UnderstandError::Json)),
@@ -363,6 +364,11 @@ impl<'de> Visitor<'de> for Walk<'_> {
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
         let judged = self.judged;
+        if judged.measures
+            && let Err(problem) = media::check_text(text)
+        {
+            return Err(judged.refuse(problem));
+        }
         match self.place {
             Place::Top => return Err(judged.refuse(UnderstandError::Json)),
             Place::Stream | Place::Tools | Place::Tool => {

@@ -24,6 +24,7 @@ mod generic;
 mod head;
 mod json;
 mod kserve;
+mod media;
 mod mlflow;
 mod multipart;
 mod ollama;
@@ -43,6 +44,7 @@ use keyward_core::{ConnectionKind, Operation, OperationClass, Resource};
 pub use self::error::UnderstandError;
 pub use self::fields::{FIELDS_MAX, STOPS_MAX};
 pub use self::json::{JSON_DEPTH_MAX, TOOLS_MAX};
+pub use self::media::{AUDIO_BYTES_MAX, AUDIO_DECODED_BYTES_MAX, IMAGE_PIXELS_MAX};
 pub use self::own::{OwnRoute, OwnRouteError};
 pub use self::tool_call::{Called, tool_call};
 
@@ -80,8 +82,10 @@ pub enum BodyNeed {
 /// Whether the verdict needs the body.
 pub fn body_need(kind: ConnectionKind, method: &Method, path: &str, headers: &HeaderMap) -> BodyNeed {
     let Ok(path) = Path::read(path) else { return BodyNeed::None };
-    let body = find(kind, method.as_str(), &path, "", headers).body;
-    match body {
+    let found = find(kind, method.as_str(), &path, "", headers);
+    match found.body {
+        // What is uploaded to be decoded at once is measured first.
+        Body::Multipart if decodes(found.class) => BodyNeed::Whole,
         // Where no body belongs, its absence is worth proving.
         Body::Json | Body::JsonOrNothing | Body::Nothing | Body::Form | Body::Text => BodyNeed::Whole,
         Body::Multipart | Body::Unread | Body::JsonOrOther if body::is_plain_multipart(headers) => {
@@ -89,6 +93,11 @@ pub fn body_need(kind: ConnectionKind, method: &Method, path: &str, headers: &He
         }
         Body::Multipart | Body::Unread | Body::JsonOrOther => BodyNeed::None,
     }
+}
+
+/// Whether calls of a class have the server decode what is uploaded with them.
+const fn decodes(class: OperationClass) -> bool {
+    matches!(class, OperationClass::Audio | OperationClass::Images)
 }
 
 /// What a request does. `path` and `query` are canonical; `body` is the whole body where [`body_need`] asked for it.
@@ -110,7 +119,7 @@ pub fn understand<'r>(
     let found = own::classify(own, method, &canonical, (&query_values, body), found)?;
     body::check_headers(found.body, headers)?;
 
-    let (mut judged, fields) = look(kind, found.body, headers, body)?;
+    let (mut judged, fields) = look(kind, &found, headers, body)?;
     for (name, value) in &query_values {
         judged.see_reference(name);
         judged.see_reference(value);
@@ -156,10 +165,11 @@ pub fn understand<'r>(
 /// What stands in a body, as its route reads it.
 fn look(
     kind: ConnectionKind,
-    form: Body,
+    found: &Found,
     headers: &HeaderMap,
     body: Option<&[u8]>,
 ) -> Result<(Judged, Fields), UnderstandError> {
+    let form = found.body;
     let judged = match (form, body) {
         (Body::JsonOrNothing, Some(bytes)) if kind == ConnectionKind::Http && !bytes.is_empty() => {
             json::read_any(bytes)?
@@ -174,7 +184,10 @@ fn look(
             Err(_) => Judged::of_text(&String::from_utf8_lossy(bytes)),
         },
         (Body::Form, Some(bytes)) => Judged::of_form(&form::pairs_of(bytes)?),
-        (_, Some(bytes)) if body::is_plain_multipart(headers) => multipart::read(bytes, headers)?,
+        (_, Some(bytes)) if body::is_plain_multipart(headers) => {
+            let media = (kind != ConnectionKind::Http).then(|| found.class == OperationClass::Audio);
+            multipart::read(bytes, headers, media)?
+        }
         _ => Judged::default(),
     };
     let fields = match (form, body) {

@@ -9,8 +9,8 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use memchr::memmem;
 
-use super::UnderstandError;
 use super::json::Judged;
+use super::{UnderstandError, media};
 
 /// Most parts that are looked at.
 pub(super) const PARTS_MAX: usize = 1024;
@@ -19,8 +19,9 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// What is looked at of a field that is text, in bytes.
 const FIELD_BYTES_MAX: usize = 256 * 1024;
 
-/// What the verdict looks at in a multipart body.
-pub(super) fn read(body: &[u8], headers: &HeaderMap) -> Result<Judged, UnderstandError> {
+/// What the verdict looks at in a multipart body. Files are measured where `media` is given, which says whether they are
+/// audio.
+pub(super) fn read(body: &[u8], headers: &HeaderMap, media: Option<bool>) -> Result<Judged, UnderstandError> {
     let mut judged = Judged::default();
     if body.is_empty() {
         return Ok(judged);
@@ -42,12 +43,12 @@ pub(super) fn read(body: &[u8], headers: &HeaderMap) -> Result<Judged, Understan
         if part.starts_with(b"--") {
             break;
         }
-        see_part(part, &mut judged)?;
+        see_part(part, media, &mut judged)?;
     }
     Ok(judged)
 }
 
-fn see_part(part: &[u8], judged: &mut Judged) -> Result<(), UnderstandError> {
+fn see_part(part: &[u8], media: Option<bool>, judged: &mut Judged) -> Result<(), UnderstandError> {
     // The rest of the delimiter's line, then the head, then an empty line.
     let line = memchr::memchr(b'\n', part).ok_or(UnderstandError::Form)?;
     let rest = part.get(line + 1..).unwrap_or_default();
@@ -60,11 +61,13 @@ fn see_part(part: &[u8], judged: &mut Judged) -> Result<(), UnderstandError> {
     judged.see_reference(&head);
     let lower = head.to_ascii_lowercase();
     let is_file = lower.contains("filename");
-    if !is_file {
-        let value = rest.get(end..).unwrap_or_default();
-        let value = value.get(..value.len().min(FIELD_BYTES_MAX)).unwrap_or_default();
-        judged.see_argument(String::from_utf8_lossy(value).trim());
+    let value = rest.get(end..).unwrap_or_default();
+    if is_file {
+        let content = value.trim_ascii_start();
+        return media.map_or(Ok(()), |audio| media::check_upload(content, audio));
     }
+    let value = value.get(..value.len().min(FIELD_BYTES_MAX)).unwrap_or_default();
+    judged.see_argument(String::from_utf8_lossy(value).trim());
     Ok(())
 }
 
@@ -98,7 +101,7 @@ mod tests {
     fn touches(content_type: &str, body: &str) -> Result<bool, UnderstandError> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_str(content_type).unwrap());
-        read(body.as_bytes(), &headers).map(|judged| judged.touches_secret_file)
+        read(body.as_bytes(), &headers, None).map(|judged| judged.touches_secret_file)
     }
 
     #[test]

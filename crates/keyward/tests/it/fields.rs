@@ -1,5 +1,7 @@
 //! What calls say inside, part D of the catalogue: what never reaches a model server, whoever asks.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use crate::kit::{Answer, Gateway, Scene, Upstream, World, keyed, reply};
@@ -299,4 +301,78 @@ fn catalogue_92_what_ends_or_stalls_a_server_is_a_400() {
     ] {
         passes(&scene, path, &body);
     }
+}
+
+/// A PNG that declares this many pixels on each side.
+fn png(side: u32) -> Vec<u8> {
+    [&b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"[..], &side.to_be_bytes(), &side.to_be_bytes(), &[8, 6, 0, 0, 0]]
+        .concat()
+}
+
+/// Opus in Ogg of this many seconds, as its pages declare.
+fn opus(seconds: i64) -> Vec<u8> {
+    let page = |flags: u8, position: i64, packet: &[u8]| {
+        let length = u8::try_from(packet.len()).unwrap();
+        [b"OggS\0", &[flags][..], &position.to_le_bytes(), &[0; 12], &[1, length], packet].concat()
+    };
+    [page(2, 0, b"OpusHead\x01\x02\0\0\0\0\0\0\0\0\0"), page(0, seconds * 48_000, &[0xfc, 0])].concat()
+}
+
+#[test]
+fn catalogue_91_what_unpacks_to_gigabytes_is_a_413_in_every_dialect_and_upload() {
+    let scene = scene(ALLOWED);
+    let chats = |data: &str, kind: &str| {
+        vec![
+            (
+                "/vllm/v1/chat/completions",
+                asking(
+                    &json!([{"type": "image_url", "image_url": {"url": format!("data:{kind};base64,{data}")}}]),
+                ),
+            ),
+            (
+                "/openai/v1/responses",
+                json!({"model": "m", "input": [{"role": "user", "content": [{"type": "input_image", "image_url": format!("data:{kind};base64,{data}")}]}]}),
+            ),
+            (
+                "/openai/v1/chat/completions",
+                asking(&json!([{"type": "input_audio", "input_audio": {"data": data, "format": "x"}}])),
+            ),
+            (
+                "/anthropic/v1/messages",
+                asking(
+                    &json!([{"type": "image", "source": {"type": "base64", "media_type": kind, "data": data}}]),
+                ),
+            ),
+            (
+                "/gemini/v1beta/models/m:generateContent",
+                json!({"contents": [{"parts": [{"inlineData": {"mimeType": kind, "data": data}}]}]}),
+            ),
+            (
+                "/ollama/api/chat",
+                json!({"model": "m", "messages": [{"role": "user", "content": "x", "images": [data]}]}),
+            ),
+            ("/ollama/api/generate", json!({"model": "m", "prompt": "x", "images": [data]})),
+        ]
+    };
+    for (bytes, kind, fine) in [
+        (png(8_000), "image/png", true),
+        (png(60_000), "image/png", false),
+        (opus(60), "audio/ogg", true),
+        (opus(40_000), "audio/ogg", false),
+    ] {
+        for (path, body) in chats(&BASE64_STANDARD.encode(&bytes), kind) {
+            if fine { passes(&scene, path, &body) } else { refused(&scene, path, &body, 413, "decoded") }
+        }
+        let head = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.bin\"\r\n\r\n";
+        let form = [head.as_bytes(), &bytes, b"\r\n--b--\r\n"].concat();
+        for path in ["/vllm/v1/audio/transcriptions", "/openai/v1/images/edits", "/openai/v1/files"] {
+            let before = scene.upstream.seen().len();
+            let answer = scene.post(path, &[("Content-Type", "multipart/form-data; boundary=b")], &form);
+            assert_eq!(answer.status, if fine { 200 } else { 413 }, "{path}: {}", answer.text());
+            assert_eq!(scene.upstream.seen().len(), before + usize::from(fine), "{path}");
+        }
+    }
+    let tiff =
+        asking(&json!([{"type": "image_url", "image_url": {"url": "data:image/tiff;base64,SUkqAAgAAAA="}}]));
+    refused(&scene, "/vllm/v1/chat/completions", &tiff, 415, "cannot be told");
 }

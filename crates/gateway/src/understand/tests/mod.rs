@@ -55,7 +55,8 @@ fn every_route_of_the_tables_is_found_with_and_without_version() {
                 let operation = understand(kind, method, &path, "", &headers, bytes).expect(&path);
                 assert_eq!(operation.class, *wanted, "{method} {path}");
                 let need = body_need(kind, &method.parse::<Method>().expect("method"), &path, &headers);
-                let read = !matches!(body, Body::Multipart | Body::Unread | Body::JsonOrOther);
+                let decoded = *body == Body::Multipart && decodes(*wanted);
+                let read = decoded || !matches!(body, Body::Multipart | Body::Unread | Body::JsonOrOther);
                 assert_eq!(need == BodyNeed::Whole, read, "{method} {path}");
             }
         }
@@ -408,6 +409,9 @@ fn secret_files_are_seen_in_arguments_and_not_in_prose() {
 fn refusals_have_stable_codes() {
     assert_eq!(UnderstandError::JsonDuplicate.code(), "body_ambiguous");
     assert!(UnderstandError::JsonDepth.public().contains(&JSON_DEPTH_MAX.to_string()));
+    for bound in [IMAGE_PIXELS_MAX, AUDIO_BYTES_MAX as u64, AUDIO_DECODED_BYTES_MAX >> 30] {
+        assert!(UnderstandError::Media.public().contains(&bound.to_string()));
+    }
     assert!(UnderstandError::Stops.public().contains(&STOPS_MAX.to_string()));
     assert!(UnderstandError::Fields.public().contains(&FIELDS_MAX.to_string()));
     assert!(UnderstandError::Tools.public().contains(&TOOLS_MAX.to_string()));
