@@ -97,7 +97,12 @@ impl World {
             principal: &self.principal,
             connection: &self.connection,
             operation: &self.operation,
-            request: RequestFacts { headers: &NoHeaders, peer: None, findings: Some(&self.findings) },
+            request: RequestFacts {
+                headers: &NoHeaders,
+                peer: None,
+                findings: Some(&self.findings),
+                risk: None,
+            },
             now: Timestamp::from_micros(1_767_787_200_000_000),
         }
     }

@@ -14,6 +14,7 @@ pub mod lock;
 pub mod operation;
 pub mod policy;
 pub mod principal;
+pub mod risk;
 pub mod seal;
 pub mod verdict;
 
@@ -25,5 +26,6 @@ pub use id::{ApprovalId, LockId, ParseIdError, RequestId, SessionId};
 pub use lock::{LockTarget, LockTargetError};
 pub use operation::{Operation, OperationClass, Resource};
 pub use principal::{Principal, PrincipalKind, PrincipalRef};
+pub use risk::{Risk, Signal};
 pub use time::Timestamp;
-pub use verdict::{ApprovalRule, Decision, MaskRule, Style, Verdict};
+pub use verdict::{ApprovalRule, Decision, LimitBy, LimitRule, MaskRule, Measure, Style, Verdict};

@@ -147,6 +147,66 @@ pub struct MaskRule {
     pub except: Vec<JsonPath>,
 }
 
+/// Whose calls share one budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LimitBy {
+    /// Those of one principal.
+    #[default]
+    Principal,
+    /// Those of the members of a group; who is in several draws from each.
+    Group,
+    /// Those on one connection.
+    Connection,
+    /// All that the rule matches.
+    All,
+}
+
+impl LimitBy {
+    /// By the word of policies.
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("principal", Self::Principal),
+        ("group", Self::Group),
+        ("connection", Self::Connection),
+        ("all", Self::All),
+    ];
+}
+
+/// What a budget counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Measure {
+    /// Calls.
+    Requests,
+    /// Tokens, in and out, as the model server reports them.
+    Tokens,
+    /// Bytes of bodies, up and down.
+    Bytes,
+}
+
+impl Measure {
+    /// The word of policies.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Tokens => "tokens",
+            Self::Bytes => "bytes",
+        }
+    }
+}
+
+/// One `limit` obligation: so much in so much time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitRule {
+    /// The rule that asks for it.
+    pub rule: Arc<str>,
+    /// What is counted, and how much of it; never empty.
+    pub most: Vec<(Measure, u64)>,
+    /// In how much time.
+    pub per: Duration,
+    /// Whose calls share it.
+    pub by: LimitBy,
+}
+
 /// The whole answer of policy for one operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
@@ -160,6 +220,8 @@ pub struct Decision {
     pub approval: Option<ApprovalRule>,
     /// What must be masked; obligations of all matching rules.
     pub mask: Vec<MaskRule>,
+    /// Budgets that the call draws from; those of all matching rules.
+    pub limits: Vec<LimitRule>,
     /// Every enforced rule that matched, sorted by id.
     pub matched: Vec<Arc<str>>,
     /// Rules in `mode: observe` that would have matched.

@@ -11,13 +11,15 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Method;
 use keyward_core::policy::{Facts, PolicySet, RequestFacts, RequestFindings};
-use keyward_core::{ApprovalId, Decision, MaskRule, Operation, RequestDigest, Verdict};
+use keyward_core::{ApprovalId, Decision, MaskRule, Operation, RequestDigest, Risk, Verdict};
 use keyward_journal::record::DecisionRecord;
 use keyward_store::Binding;
 
+use crate::budgets::{Purse, UsedUp};
 use crate::call::{Call, CallBody};
 use crate::clock;
 use crate::hold::Held;
@@ -31,6 +33,7 @@ pub struct Permit {
     decision: DecisionRecord,
     obligations: Arc<Decision>,
     approved: Option<Approved>,
+    purses: Vec<Purse>,
 }
 
 /// The approval that a permit rests on; it is consumed when the call is sent.
@@ -85,6 +88,11 @@ impl Permit {
         self.approved.as_ref()
     }
 
+    /// The budgets that it draws from.
+    pub fn purses(&self) -> &[Purse] {
+        &self.purses
+    }
+
     /// The call itself.
     pub fn call(&self) -> &Call {
         &self.call
@@ -108,21 +116,17 @@ impl Session {
     /// Asks policy, and a human where policy says so.
     pub async fn admit(&self, call: Call) -> Result<Admission, Refusal> {
         let (call, findings) = self.look_into(call).await?;
-        let decision = self.decide(&call, findings.as_ref());
+        let risk = self.risk_where_read(&call, findings.as_ref());
+        let decision = self.decide_on(&call.operation, &call.headers, (findings.as_ref(), risk.as_ref()));
         self.note(&decision, &call.operation);
         let call = if decision.verdict == Verdict::Block {
             call
         } else {
             self.mask_request(call, &decision).await?
         };
-        let record = DecisionRecord::new(&decision, Arc::clone(self.gateway.policy.version()));
+        let record = DecisionRecord::new(&decision, Arc::clone(self.gateway.policy.version()), risk);
         match decision.verdict {
-            Verdict::Allow => Ok(Admission::Granted(Box::new(Permit {
-                call,
-                decision: record,
-                obligations: decision,
-                approved: None,
-            }))),
+            Verdict::Allow => self.permit(call, record, decision, None).map(Admission::Granted),
             Verdict::Block => Err(blocked(&decision).judged(call.shown, record)),
             Verdict::Approve => {
                 let operation = Arc::clone(&call.shown);
@@ -135,7 +139,24 @@ impl Session {
     /// The permit of a held call, once it was approved.
     pub(crate) fn release(&self, held: Held) -> Result<Box<Permit>, Refusal> {
         let (call, decision, obligations, approved) = held.into_approved(self)?;
-        Ok(Box::new(Permit { call, decision, obligations, approved: Some(approved) }))
+        self.permit(call, decision, obligations, Some(approved))
+    }
+
+    /// The permit of a call that was judged, after its budgets were drawn from.
+    fn permit(
+        &self,
+        call: Call,
+        decision: DecisionRecord,
+        obligations: Arc<Decision>,
+        approved: Option<Approved>,
+    ) -> Result<Box<Permit>, Refusal> {
+        let connection = &self.target.settings.connection.name;
+        let purses = Purse::of(&obligations.limits, &self.verified.principal, connection);
+        if let Err(used_up) = self.gateway.shared.budgets.draw_call(&purses) {
+            return Err(limited(&used_up).judged(call.shown, decision));
+        }
+        self.remember(&call);
+        Ok(Box::new(Permit { call, decision, obligations, approved, purses }))
     }
 
     /// Whether a call of a tool that stands in an answer may reach the caller. It passes where no rule speaks of it: the
@@ -145,7 +166,9 @@ impl Session {
         operation: &Operation,
         headers: &http::HeaderMap,
     ) -> Result<(), Refusal> {
-        let decision = self.decide_on(operation, headers, Some(&RequestFindings::default()));
+        let risk = Risk::of(keyward_core::risk::shown(operation, clock::now(), false));
+        let findings = RequestFindings::default();
+        let decision = self.decide_on(operation, headers, (Some(&findings), Some(&risk)));
         self.note(&decision, operation);
         let why = match (decision.verdict, &decision.rule) {
             (Verdict::Allow, _) | (Verdict::Block, None) => return Ok(()),
@@ -175,21 +198,22 @@ impl Session {
         tracing::info!(request = %self.request, connection, class, verdict, rule, observed, policy, "call decided");
     }
 
-    fn decide(&self, call: &Call, findings: Option<&RequestFindings>) -> Arc<Decision> {
-        self.decide_on(&call.operation, &call.headers, findings)
-    }
-
     fn decide_on(
         &self,
         operation: &Operation,
         headers: &http::HeaderMap,
-        findings: Option<&RequestFindings>,
+        (findings, risk): (Option<&RequestFindings>, Option<&Risk>),
     ) -> Arc<Decision> {
         let facts = Facts {
             principal: &self.verified.principal,
             connection: &self.target.settings.connection,
             operation,
-            request: RequestFacts { headers: &HeaderView(headers), peer: Some(self.peer.ip()), findings },
+            request: RequestFacts {
+                headers: &HeaderView(headers),
+                peer: Some(self.peer.ip()),
+                findings,
+                risk,
+            },
             now: clock::now(),
         };
         self.gateway.policy.decide(&facts)
@@ -212,6 +236,33 @@ impl keyward_core::policy::Headers for HeaderView<'_> {
             text.to_mut().push_str(value);
         }
         HeaderText::Text(text)
+    }
+}
+
+/// The sentence for whoever has to wait.
+fn limited(used_up: &UsedUp) -> Refusal {
+    let UsedUp { rule, measure, most, per, wait } = used_up;
+    // Up to a whole second, so that nobody comes a moment too soon.
+    let wait = Duration::from_secs(wait.as_secs() + 1);
+    let text = format!(
+        "The budget of rule \"{rule}\" is used up: {most} {} in {}. Try again in {}.",
+        measure.as_str(),
+        span(*per),
+        span(wait)
+    );
+    let mut refusal = Refusal::new(RefusalKind::LimitReached, text).by_rule(Some(Arc::clone(rule)));
+    refusal.retry_after = Some(wait);
+    refusal
+}
+
+/// A span of time in the unit that fits it.
+fn span(of: Duration) -> String {
+    let seconds = of.as_secs();
+    match seconds {
+        s if s >= 86_400 && s % 86_400 == 0 => format!("{} d", s / 86_400),
+        s if s >= 3_600 && s % 3_600 == 0 => format!("{} h", s / 3_600),
+        s if s >= 60 && s % 60 == 0 => format!("{} min", s / 60),
+        s => format!("{s} s"),
     }
 }
 

@@ -25,6 +25,7 @@ pub fn scene(judged: &Judged, principal: &Principal, peer: &str, connection: &Co
         headers,
         peer: peer.parse::<SocketAddr>().ok().map(|peer| peer.ip()),
         findings: None,
+        risk: decision(judged).and_then(|decision| decision.risk.clone()),
         now,
     })
 }

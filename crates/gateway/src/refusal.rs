@@ -41,6 +41,8 @@ pub enum RefusalKind {
     Locked,
     /// Somebody ended the session while the call was under way.
     SessionEnded,
+    /// A budget of the caller is used up.
+    LimitReached,
     /// A rule blocks it, or none allows it.
     Blocked,
     /// It waits for a human.
@@ -138,6 +140,7 @@ impl RefusalKind {
             }
             Self::Locked => ("locked", StatusCode::FORBIDDEN, Downstream, None),
             Self::SessionEnded => ("session_ended", StatusCode::FORBIDDEN, Downstream, None),
+            Self::LimitReached => ("limit_reached", StatusCode::TOO_MANY_REQUESTS, Downstream, Some(1)),
             Self::Blocked => ("blocked_by_policy", StatusCode::FORBIDDEN, Downstream, None),
             Self::ApprovalPending => ("approval_pending", StatusCode::CONFLICT, Downstream, Some(1)),
             Self::ApprovalDenied => ("approval_denied", StatusCode::FORBIDDEN, Downstream, None),
@@ -165,6 +168,9 @@ impl RefusalKind {
     }
 }
 
+/// The longest time that a client is asked to wait and try again by itself; the SDKs wait up to a minute.
+const RETRY_WAIT_MAX: Duration = Duration::from_mins(1);
+
 /// A call that does not go through: what the caller is told, and, apart from it, why.
 #[derive(Debug)]
 pub struct Refusal(Box<Told>);
@@ -184,6 +190,8 @@ pub struct Told {
     pub session: Option<SessionId>,
     /// What was understood and decided before it was refused; for the journal only.
     pub judged: Option<Judged>,
+    /// When a retry may help, where that is known better than by its kind.
+    pub retry_after: Option<Duration>,
     /// For the log only.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -232,6 +240,7 @@ impl Refusal {
             approval: None,
             session: None,
             judged: None,
+            retry_after: None,
             source: None,
         }))
     }
@@ -322,7 +331,7 @@ impl Refusal {
         *response.status_mut() = self.kind.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        match self.kind.retry() {
+        match self.retry() {
             Retry::Never => {
                 headers.insert("x-should-retry", HeaderValue::from_static("false"));
             }
@@ -331,10 +340,22 @@ impl Refusal {
                 headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
             }
         }
+        if let Some(wait) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+        }
         if self.kind == RefusalKind::Unauthenticated {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"keyward\""));
         }
         response
+    }
+
+    /// Whether a client may try again by itself: not where it would have to wait for longer than clients do.
+    fn retry(&self) -> Retry {
+        match (self.kind.retry(), self.retry_after) {
+            (Retry::After(_), Some(wait)) if wait > RETRY_WAIT_MAX => Retry::Never,
+            (Retry::After(_), Some(wait)) => Retry::After(wait),
+            (kind, _) => kind,
+        }
     }
 
     fn sentence(&self, request: RequestId) -> String {

@@ -29,14 +29,20 @@ impl Session {
             return Ok((call, Some(RequestFindings::default())));
         }
         let call = self.with_whole_body(call).await?;
+        let found = self.detect(&call)?;
+        Ok((call, found))
+    }
+
+    /// What every detector finds in a request. None where it cannot be looked into.
+    pub(crate) fn detect(&self, call: &Call) -> Result<Option<RequestFindings>, Refusal> {
         let profiles = &self.target.profiles;
         let profile = profiles.everything()?;
-        let Ok((_, mut found)) = masked_body(&profile, &call) else { return Ok((call, None)) };
+        let Ok((_, mut found)) = masked_body(&profile, call) else { return Ok(None) };
         let operation = &call.operation;
         found.extend(mask_bytes(&profile, operation.path.as_bytes()).findings);
         found.extend(mask_bytes(&profile, operation.query.as_bytes()).findings);
         let Ok(in_headers) = mask_headers(&profile, &mut call.headers.clone()) else {
-            return Ok((call, None));
+            return Ok(None);
         };
         found.extend(in_headers);
         let sorted = |mut names: Vec<Arc<str>>| {
@@ -46,7 +52,7 @@ impl Session {
         };
         let detectors = sorted(found.iter().map(|finding| Arc::clone(&finding.detector)).collect());
         let groups = sorted(detectors.iter().map(|detector| profiles.group_of(detector)).collect());
-        Ok((call, Some(RequestFindings { detectors, groups, count: found.len() as u64 })))
+        Ok(Some(RequestFindings { detectors, groups, count: found.len() as u64 }))
     }
 
     /// Masks a request's body, where a rule asks for it.

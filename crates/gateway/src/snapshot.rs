@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::anonymous::Anonymous;
+use crate::budgets::Budgets;
 use crate::fetch::FetchClient;
 use crate::forward::{Pools, TlsSetupError};
 use crate::hold::{Answers, Approvals};
@@ -24,6 +25,7 @@ use crate::life::Life;
 use crate::locks::Locks;
 use crate::metrics::Metrics;
 use crate::respond::Profiles;
+use crate::risk::Seen;
 use crate::route::{Routes, Target, Way};
 use crate::sessions::Sessions;
 use crate::settings::{Holding, Limits, Roles, Settings};
@@ -116,6 +118,10 @@ pub struct Shared {
     pub sessions: Sessions,
     /// Who is kept out.
     pub locks: Locks,
+    /// What is drawn from budgets.
+    pub budgets: Arc<Budgets>,
+    /// What callers did before.
+    pub seen: Seen,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Limits the records of refusals of unknown callers.

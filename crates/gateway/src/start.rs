@@ -18,6 +18,7 @@ use crate::fetch::FetchClient;
 use crate::hold::{Answers, Approvals};
 use crate::locks::Locks;
 use crate::metrics::Metrics;
+use crate::risk::Seen;
 use crate::sessions::Sessions;
 use crate::snapshot::{InForce, Running, Shared};
 
@@ -112,6 +113,7 @@ impl Shared {
             journal.append(&unknown_outcome(open, at))?;
         }
         let locks = Locks::load(db.clone()).await?;
+        let seen = Seen::load(db.clone()).await?;
         let secrets = Arc::new(Secrets::new(
             vec![
                 AnyStore::Embedded(Embedded::new(db.clone(), &state.master_key)?),
@@ -128,6 +130,8 @@ impl Shared {
             answers: Arc::new(Answers::default()),
             sessions: Sessions::default(),
             locks,
+            budgets: Arc::default(),
+            seen,
             metrics: Arc::new(Metrics::default()),
             anonymous: Anonymous::default(),
             fetch: FetchClient::new(None).map_err(StartError::Fetch)?,

@@ -119,6 +119,7 @@ fn intent(request: u128, session: u128) -> Record {
             policy: "ab".repeat(32).into(),
             matched: vec!["chat".into()],
             observed: Vec::new(),
+            risk: None,
         },
         approval: None,
         retry_of: None,

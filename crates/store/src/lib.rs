@@ -15,6 +15,7 @@ pub mod approval;
 pub mod lock;
 pub mod meta;
 pub mod secret;
+pub mod seen;
 
 pub use approval::{
     Approval, ApprovalEvent, ApprovalFilter, ApprovalState, Binding, CancelError, Change, Consumption,

@@ -125,6 +125,13 @@ fn write_key(reads: &[Read], facts: &Facts<'_>, key: &mut Vec<u8>) {
                     None => write_mark(2, key),
                 }
             }
+            Read::Texts(TextsField::RiskSignals) => match facts.request.risk {
+                Some(risk) => {
+                    write_count(risk.signals().len(), key);
+                    risk.signals().iter().for_each(|signal| write_text(signal.as_str(), key));
+                }
+                None => write_mark(2, key),
+            },
             Read::Texts(TextsField::ActingFor) => {
                 write_count(facts.principal.acting_for.len(), key);
                 for actor in &facts.principal.acting_for {

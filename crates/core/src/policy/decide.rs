@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::document::Effect;
 use super::eval::holds;
 use super::{Facts, Rule};
-use crate::{ApprovalRule, Decision, MaskRule, Verdict};
+use crate::{ApprovalRule, Decision, LimitRule, MaskRule, Verdict};
 
 /// Asks the candidates among the rules. `rules` are sorted by id, and `candidates` are numbers of them in their order.
 pub(super) fn decide(rules: &[Rule], candidates: impl Iterator<Item = usize>, facts: &Facts<'_>) -> Decision {
@@ -15,6 +15,7 @@ pub(super) fn decide(rules: &[Rule], candidates: impl Iterator<Item = usize>, fa
         reason: None,
         approval: None,
         mask: Vec::new(),
+        limits: Vec::new(),
         matched: Vec::new(),
         observed: Vec::new(),
     };
@@ -36,6 +37,10 @@ pub(super) fn decide(rules: &[Rule], candidates: impl Iterator<Item = usize>, fa
             }
             Effect::Mask(what) => {
                 decision.mask.push(MaskRule { rule: Arc::clone(&rule.id), ..what.clone() });
+                continue;
+            }
+            Effect::Limit(what) => {
+                decision.limits.push(LimitRule { rule: Arc::clone(&rule.id), ..what.clone() });
                 continue;
             }
         };

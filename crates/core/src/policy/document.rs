@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_saphyr::Location;
 
 use super::cases::{self, Case};
-use super::obligation;
 use super::yaml::{At, Map, Node, Report, documents};
-use crate::{ApprovalRule, MaskRule};
+use super::{limit, obligation};
+use crate::{ApprovalRule, LimitRule, MaskRule};
 
 /// Most rules of one set.
 pub const RULES_MAX: usize = 2000;
@@ -29,6 +29,8 @@ pub(super) enum Effect {
     Approve(ApprovalRule),
     /// The obligation; its `rule` is filled in when it is decided.
     Mask(MaskRule),
+    /// The same of a budget.
+    Limit(LimitRule),
 }
 
 /// A rule whose condition is still text.
@@ -51,7 +53,7 @@ pub(super) struct Document {
 }
 
 const RULE_KEYS: &[&str] =
-    &["id", "effect", "mode", "when", "reason", "message", "description", "approval", "mask"];
+    &["id", "effect", "mode", "when", "reason", "message", "description", "approval", "mask", "limit"];
 
 /// Reads every document of a source.
 pub(super) fn read(report: &mut Report<'_>, text: &str, detectors: &[&str]) -> Document {
@@ -104,6 +106,7 @@ enum EffectWord {
     Block,
     Approve,
     Mask,
+    Limit,
 }
 
 fn read_rule(report: &mut Report<'_>, rule: &At, detectors: &[&str]) -> Option<RuleText> {
@@ -114,6 +117,7 @@ fn read_rule(report: &mut Report<'_>, rule: &At, detectors: &[&str]) -> Option<R
         ("block", EffectWord::Block),
         ("approve", EffectWord::Approve),
         ("mask", EffectWord::Mask),
+        ("limit", EffectWord::Limit),
     ];
     let effect =
         map.need(report, "effect", "a rule").and_then(|effect| report.word(effect, "effect", &words));
@@ -172,9 +176,11 @@ fn read_effect(
     effect: EffectWord,
     detectors: &[&str],
 ) -> Option<Effect> {
-    for (key, wanted) in
-        [("approval", matches!(effect, EffectWord::Approve)), ("mask", matches!(effect, EffectWord::Mask))]
-    {
+    for (key, wanted) in [
+        ("approval", matches!(effect, EffectWord::Approve)),
+        ("mask", matches!(effect, EffectWord::Mask)),
+        ("limit", matches!(effect, EffectWord::Limit)),
+    ] {
         if let Some(node) = map.get(key)
             && !wanted
         {
@@ -192,6 +198,10 @@ fn read_effect(
         EffectWord::Mask => {
             let mask = map.need(report, "mask", "a rule with `effect: mask`")?;
             obligation::read(report, mask, detectors).map(Effect::Mask)
+        }
+        EffectWord::Limit => {
+            let limit = map.need(report, "limit", "a rule with `effect: limit`")?;
+            limit::read(report, limit).map(Effect::Limit)
         }
     }
 }
@@ -237,17 +247,29 @@ fn read_approval(report: &mut Report<'_>, node: &At) -> Option<ApprovalRule> {
 }
 
 fn read_ttl(report: &mut Report<'_>, node: &At) -> Option<Duration> {
-    let text = report.text(node, "ttl")?;
-    let Some(ttl) = duration(text) else {
+    span(report, node, "ttl", APPROVAL_TTL_MAX, "7d")
+}
+
+/// A span of time of more than nothing, and at most `most`.
+pub(super) fn span(
+    report: &mut Report<'_>,
+    node: &At,
+    key: &str,
+    most: Duration,
+    most_text: &str,
+) -> Option<Duration> {
+    let text = report.text(node, key)?;
+    let Some(span) = duration(text) else {
         let help = Some("write a number and `s`, `m`, `h` or `d`, like `15m`".to_owned());
         report.at(node.referenced, format!("`{text}` is no duration"), help);
         return None;
     };
-    if ttl.is_zero() || ttl > APPROVAL_TTL_MAX {
-        report.at(node.referenced, "`ttl` must be more than 0 and at most 7d", None);
+    if span.is_zero() || span > most {
+        let message = format!("`{key}` must be more than 0 and at most {most_text}");
+        report.at(node.referenced, message, None);
         return None;
     }
-    Some(ttl)
+    Some(span)
 }
 
 fn duration(text: &str) -> Option<Duration> {

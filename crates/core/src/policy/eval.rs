@@ -109,6 +109,9 @@ fn each(
         Texts::Field(field @ (TextsField::FindingDetectors | TextsField::FindingGroups)) => {
             fold(found(*field, facts).ok_or(Unreadable)?.iter().map(|name| body(name)), decisive)
         }
+        Texts::Field(TextsField::RiskSignals) => {
+            fold(facts.request.risk.ok_or(Unreadable)?.signals().iter().map(|it| body(it.as_str())), decisive)
+        }
         Texts::Field(TextsField::ActingFor) => {
             fold(facts.principal.acting_for.iter().map(|actor| body(&actor.to_string())), decisive)
         }
@@ -160,6 +163,7 @@ fn number(of: &Number, facts: &Facts<'_>, scope: Option<&Scope<'_>>) -> Outcome<
             TextsField::FindingDetectors | TextsField::FindingGroups => {
                 found(*field, facts).ok_or(Unreadable)?.len()
             }
+            TextsField::RiskSignals => facts.request.risk.ok_or(Unreadable)?.signals().len(),
         }),
         Number::Arithmetic(how, parts) => {
             let (a, b) = (number(&parts.0, facts, scope)?, number(&parts.1, facts, scope)?);
@@ -234,9 +238,14 @@ pub(super) fn number_field(field: NumberField, facts: &Facts<'_>) -> Outcome<i64
         let count = facts.request.findings.ok_or(Unreadable)?.count;
         return i64::try_from(count).map_err(|_| Unreadable);
     }
+    if field == NumberField::RiskScore {
+        return Ok(i64::from(facts.request.risk.ok_or(Unreadable)?.score()));
+    }
     let at = clock(facts).ok_or(Unreadable)?;
     Ok(i64::from(match field {
-        NumberField::BodyBytes | NumberField::FindingCount => return Err(Unreadable),
+        NumberField::BodyBytes | NumberField::FindingCount | NumberField::RiskScore => {
+            return Err(Unreadable);
+        }
         NumberField::Hour => i16::from(at.hour()),
         NumberField::Minute => i16::from(at.minute()),
         NumberField::Day => i16::from(at.day()),

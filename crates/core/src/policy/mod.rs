@@ -20,6 +20,7 @@ mod document;
 mod eval;
 mod expr;
 mod index;
+mod limit;
 mod load;
 mod obligation;
 mod packs;
@@ -42,7 +43,7 @@ use self::document::Effect;
 use self::expr::{Read, Test};
 use self::index::Index;
 use self::schema::{NumberField, Table, TextsField};
-use crate::{Connection, Decision, Operation, Principal, Timestamp};
+use crate::{Connection, Decision, Operation, Principal, Risk, Timestamp};
 
 pub use self::cache::{DECISIONS_MAX, KEY_BYTES_MAX};
 pub use self::check::CONDITION_DEPTH_MAX;
@@ -117,6 +118,8 @@ pub struct RequestFacts<'a> {
     /// What detectors found in it; none where it was not, or could not be, looked at: a condition that reads it fails,
     /// and fails closed.
     pub findings: Option<&'a RequestFindings>,
+    /// How risky the call is; none where nobody looked: a condition that reads it fails, and fails closed.
+    pub risk: Option<&'a Risk>,
 }
 
 /// What detectors found in a request: in its body, target and headers.
@@ -261,14 +264,22 @@ impl PolicySet {
         })
     }
 
-    /// Whether a rule reads what detectors found in the request.
+    /// Whether a rule reads what detectors found in the request, by itself or as a part of the risk.
     pub fn reads_findings(&self) -> bool {
+        self.reads_risk()
+            || self.reads.iter().any(|read| {
+                matches!(
+                    read,
+                    Read::Texts(TextsField::FindingDetectors | TextsField::FindingGroups)
+                        | Read::Number(NumberField::FindingCount)
+                )
+            })
+    }
+
+    /// Whether a rule reads how risky the call is.
+    pub fn reads_risk(&self) -> bool {
         self.reads.iter().any(|read| {
-            matches!(
-                read,
-                Read::Texts(TextsField::FindingDetectors | TextsField::FindingGroups)
-                    | Read::Number(NumberField::FindingCount)
-            )
+            matches!(read, Read::Texts(TextsField::RiskSignals) | Read::Number(NumberField::RiskScore))
         })
     }
 

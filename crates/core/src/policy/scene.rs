@@ -11,8 +11,8 @@ use super::yaml::{At, Map, Node, Report, documents};
 use super::{Facts, HeaderText, Headers, PolicyError, RequestFacts, RequestFindings};
 use crate::principal::PrincipalRef;
 use crate::{
-    Connection, ConnectionKind, Operation, OperationClass, Principal, PrincipalKind, Resource, Timestamp,
-    Upstream,
+    Connection, ConnectionKind, Operation, OperationClass, Principal, PrincipalKind, Resource, Risk, Signal,
+    Timestamp, Upstream,
 };
 
 /// Stands for headers, findings and the length of a body that nobody knows.
@@ -33,6 +33,8 @@ pub struct Scene {
     pub peer: Option<IpAddr>,
     /// What detectors found in the request; none where nobody knows.
     pub findings: Option<RequestFindings>,
+    /// How risky it is; none where nobody knows.
+    pub risk: Option<Risk>,
     /// When.
     pub now: Timestamp,
 }
@@ -68,6 +70,7 @@ impl Scene {
                 headers: &self.headers,
                 peer: self.peer,
                 findings: self.findings.as_ref(),
+                risk: self.risk.as_ref(),
             },
             now: self.now,
         }
@@ -109,6 +112,7 @@ impl Scene {
             || json!(UNKNOWN),
             |found| json!({"detectors": found.detectors, "groups": found.groups, "count": found.count}),
         );
+        let risk = self.risk.as_ref().map_or_else(|| json!(UNKNOWN), |risk| json!({"signals": risk}));
         json!({
             "principal": {
                 "issuer": principal.issuer, "subject": principal.subject, "kind": principal.kind.as_str(),
@@ -129,6 +133,7 @@ impl Scene {
             },
             "request": request,
             "finding": finding,
+            "risk": risk,
             "time": self.now.to_string(),
         })
     }
@@ -136,13 +141,14 @@ impl Scene {
 
 /// Reads facts; what is not given is a harmless default.
 pub(super) fn read(report: &mut Report<'_>, node: &At) -> Option<Scene> {
-    let given =
-        report.map(node, "given", &["principal", "connection", "operation", "request", "finding", "time"])?;
+    const KEYS: [&str; 7] = ["principal", "connection", "operation", "request", "finding", "risk", "time"];
+    let given = report.map(node, "given", &KEYS)?;
     let principal = read_principal(report, given);
     let connection = read_connection(report, given);
     let operation = read_operation(report, given);
     let (headers, peer) = read_request(report, given);
     let findings = read_findings(report, given);
+    let risk = read_risk(report, given);
     let now = match given.get("time") {
         Some(time) => report.text(time, "time").and_then(|text| {
             let parsed = text.parse::<jiff::Timestamp>().ok();
@@ -162,6 +168,7 @@ pub(super) fn read(report: &mut Report<'_>, node: &At) -> Option<Scene> {
         headers,
         peer,
         findings,
+        risk,
         now: now?,
     })
 }
@@ -315,6 +322,19 @@ fn read_findings(report: &mut Report<'_>, given: Map<'_>) -> Option<RequestFindi
         None => detectors.len() as u64,
     };
     Some(RequestFindings { detectors, groups, count })
+}
+
+/// The signals of its risk; none when none are given.
+fn read_risk(report: &mut Report<'_>, given: Map<'_>) -> Option<Risk> {
+    if given.get("risk").is_some_and(is_unknown) {
+        return None;
+    }
+    let words: Vec<(&str, Signal)> = Signal::ALL.iter().map(|signal| (signal.as_str(), *signal)).collect();
+    let map = below(report, given, "risk", &["signals"]);
+    let Some(node) = map.and_then(|map| map.get("signals")) else { return Some(Risk::default()) };
+    let signals: Vec<Signal> =
+        report.list(node, "signals").iter().filter_map(|item| report.word(item, "signals", &words)).collect();
+    Some(Risk::of(signals))
 }
 
 fn read_request(report: &mut Report<'_>, given: Map<'_>) -> (SceneHeaders, Option<IpAddr>) {

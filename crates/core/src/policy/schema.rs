@@ -44,6 +44,7 @@ pub(super) enum TextField {
 pub(super) enum NumberField {
     BodyBytes,
     FindingCount,
+    RiskScore,
     Hour,
     Minute,
     Day,
@@ -68,6 +69,7 @@ pub(super) enum TextsField {
     Fields,
     FindingDetectors,
     FindingGroups,
+    RiskSignals,
 }
 
 /// A table of texts.
@@ -76,8 +78,6 @@ pub(super) enum Table {
     Tags,
     Headers,
 }
-
-const NOT_YET: &str = "is reserved, and not available yet";
 
 /// Every path and what it holds.
 pub(super) const FIELDS: &[(&str, Kind)] = &[
@@ -127,7 +127,9 @@ pub(super) const FIELDS: &[(&str, Kind)] = &[
     ("finding.detectors", Kind::Texts(TextsField::FindingDetectors)),
     ("finding.groups", Kind::Texts(TextsField::FindingGroups)),
     ("finding.count", Kind::Number(NumberField::FindingCount)),
-    ("risk", Kind::Refused(NOT_YET)),
+    ("risk", Kind::Group),
+    ("risk.score", Kind::Number(NumberField::RiskScore)),
+    ("risk.signals", Kind::Texts(TextsField::RiskSignals)),
 ];
 
 /// The name of what a condition reads.

@@ -25,7 +25,7 @@ pub struct Explanation {
 pub struct RuleTrace {
     /// Its id.
     pub rule: Arc<str>,
-    /// `allow`, `block`, `approve` or `mask`.
+    /// `allow`, `block`, `approve`, `mask` or `limit`.
     pub effect: &'static str,
     /// It is in `mode: observe` and decides nothing.
     pub observe: bool,
@@ -63,6 +63,7 @@ fn trace(rule: &Rule, facts: &Facts<'_>) -> RuleTrace {
         Effect::Block => ("block", true),
         Effect::Approve(_) => ("approve", true),
         Effect::Mask(_) => ("mask", true),
+        Effect::Limit(_) => ("limit", true),
     };
     RuleTrace {
         rule: Arc::clone(&rule.id),
@@ -106,6 +107,10 @@ fn list(of: TextsField, facts: &Facts<'_>) -> Result<Value, Unreadable> {
         TextsField::FindingDetectors | TextsField::FindingGroups => {
             let names = eval::found(of, facts).ok_or(Unreadable)?;
             names.iter().map(|name| Value::from(&**name)).collect()
+        }
+        TextsField::RiskSignals => {
+            let risk = facts.request.risk.ok_or(Unreadable)?;
+            risk.signals().iter().map(|signal| Value::from(signal.as_str())).collect()
         }
     })
 }

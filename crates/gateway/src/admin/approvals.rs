@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{Caller, Sight};
 use super::input::{Params, Segment, rows};
-use super::people::{HeaderView, OperationView, Person, PrincipalView};
+use super::people::{HeaderView, OperationView, Person, PrincipalView, RiskView};
 use super::problem::{OnRead, Problem};
 
 /// Approvals in one answer when nothing is said, and at most.
@@ -67,6 +67,8 @@ pub(super) struct ApprovalRow {
     rule: String,
     /// The rule's sentence.
     reason: String,
+    /// How risky it is.
+    risk: RiskView,
     /// Whether the caller may approve or deny it, were it pending.
     may_i_decide: bool,
     /// How many approved so far.
@@ -151,6 +153,7 @@ impl ApprovalRow {
             operation: OperationView::from(&it.operation),
             rule: it.rule.clone(),
             reason: it.reason.clone(),
+            risk: RiskView::from(&it.risk),
             may_i_decide: may_decide(it, viewer).is_ok(),
             approvals: it.approvals(),
             approvals_needed: it.approval.min,

@@ -1,7 +1,7 @@
 //! Shapes that several answers share.
 
 use keyward_core::principal::PrincipalRef;
-use keyward_core::{Operation, Principal};
+use keyward_core::{Operation, Principal, Risk};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -112,4 +112,36 @@ impl From<&Operation> for OperationView {
 pub(super) struct HeaderView {
     pub(super) name: String,
     pub(super) value: String,
+}
+
+/// How risky a call is: named signals, each with its points.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(super) struct RiskView {
+    /// 0 to 100: the points together.
+    #[schema(maximum = 100)]
+    score: u8,
+    signals: Vec<SignalView>,
+}
+
+/// Something that makes a call riskier.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(super) struct SignalView {
+    /// The word in policies.
+    #[schema(example = "destructive_verb")]
+    name: String,
+    /// What it adds to the score.
+    points: u8,
+    /// What it means.
+    why: String,
+}
+
+impl From<&Risk> for RiskView {
+    fn from(risk: &Risk) -> Self {
+        let signal = |it: &keyward_core::Signal| SignalView {
+            name: it.as_str().to_owned(),
+            points: it.points(),
+            why: it.why().to_owned(),
+        };
+        Self { score: risk.score(), signals: risk.signals().iter().map(signal).collect() }
+    }
 }

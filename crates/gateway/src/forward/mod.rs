@@ -181,7 +181,7 @@ fn upstream_request(
     mut headers: HeaderMap,
 ) -> Result<Request<()>, Refusal> {
     let settings = &session.target.settings;
-    if lease.is_some() || !permit.mask().is_empty() {
+    if lease.is_some() || !permit.mask().is_empty() || !permit.purses().is_empty() {
         // What comes back must be looked into: no encodings that are not decoded here, no parts of a whole.
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.remove(header::RANGE);

@@ -14,7 +14,7 @@ mod stream;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Response};
-use keyward_core::{ApprovalId, Decision, MaskRule, Place, RequestDigest};
+use keyward_core::{ApprovalId, Decision, MaskRule, Place, RequestDigest, Risk};
 use keyward_journal::record::{BodyNote, DecisionRecord, End, Intent};
 use keyward_mask::mask_bytes;
 use keyward_secrets::Lease;
@@ -88,7 +88,11 @@ impl Session {
             policy_version: self.gateway.policy.version().to_string(),
             credential_version: self.target.credential_version(lease.as_deref()),
         };
-        let new = self.new_approval(&call, &decision, binding.clone(), lease.as_ref())?;
+        let risk = match &record.risk {
+            Some(risk) => risk.clone(),
+            None => self.risk(&call, self.detect(&call)?.as_ref()),
+        };
+        let new = self.new_approval(&call, &decision, binding.clone(), (lease.as_ref(), risk))?;
         let watched = shared.approvals.ask(new, self.request).await.map_err(not_asked)?;
         let held = Held { call, decision: record, obligations: decision, binding, watched };
         Ok(Admission::Held(Box::new(held)))
@@ -150,7 +154,7 @@ impl Session {
         call: &Call,
         decision: &Decision,
         binding: Binding,
-        lease: Option<&Arc<Lease>>,
+        (lease, risk): (Option<&Arc<Lease>>, Risk),
     ) -> Result<NewApproval, Refusal> {
         let Some(approval) = decision.approval.clone() else {
             return Err(Refusal::new(
@@ -168,6 +172,7 @@ impl Session {
             reason: decision.reason.as_deref().unwrap_or("").to_owned(),
             approval,
             summary: self.summary(call, lease)?,
+            risk,
             live_max: self.gateway.holding.pending_per_principal_max,
         })
     }

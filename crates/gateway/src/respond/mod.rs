@@ -10,6 +10,7 @@ mod calls;
 mod decode;
 mod profiles;
 mod reply;
+mod usage;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ use calls::{CallGuard, Form};
 pub use profiles::Profiles;
 use reply::Packed;
 pub use reply::Reply;
+use usage::Meter;
 
 use crate::admit::Permit;
 use crate::body::{Body, BodyError};
@@ -58,6 +60,7 @@ pub fn respond(sent: Sent) -> Result<Response<Body>, Refusal> {
     };
     let copy = note.map(|note| AnswerCopy::new(note, parts.status, &parts.headers));
     recorder.head(parts.status, &parts.headers);
+    let sent_bytes = recorder.bytes_up().load(std::sync::atomic::Ordering::Relaxed);
     session.mark(&mut parts.headers, permit.decision());
     if calls.is_some() && prepared.place == Place::Stream {
         parts.headers.remove(header::CONTENT_LENGTH); // it may end early
@@ -76,6 +79,7 @@ pub fn respond(sent: Sent) -> Result<Response<Body>, Refusal> {
         in_flight: session.in_flight.clone(),
         error_status: parts.status.is_client_error() || parts.status.is_server_error(),
         silence: reply::Silence::new(session.target.settings.idle_timeout),
+        meter: Meter::new(&session.gateway.shared.budgets, permit.purses().to_vec(), sent_bytes),
         ended: Watch::new(Arc::clone(session.in_flight.life())),
     };
     finish(session, parts, reply, permit.method())

@@ -22,6 +22,7 @@ use tokio::time::Sleep;
 
 use super::calls::{CallGuard, Form};
 use super::decode::PIECE_BYTES;
+use super::usage::Meter;
 use crate::body::BodyError;
 use crate::hold::AnswerCopy;
 use crate::inject;
@@ -56,6 +57,8 @@ pub struct Reply {
     pub(super) error_status: bool,
     /// Ends a body whose upstream is silent for too long.
     pub(super) silence: Silence,
+    /// Counts it for budgets of tokens and bytes.
+    pub(super) meter: Option<Meter>,
     /// Ends a body with its session.
     pub(super) ended: Watch,
 }
@@ -258,6 +261,9 @@ impl Reply {
     fn note(&mut self, masked: &Bytes) -> Result<(), BodyError> {
         if let Some(copy) = &mut self.copy {
             copy.piece(masked);
+        }
+        if let Some(meter) = &mut self.meter {
+            meter.piece(masked);
         }
         self.recorder.piece(masked).map_err(|error| self.fail(End::JournalFailed, BodyError::Record(error)))
     }

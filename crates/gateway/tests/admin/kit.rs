@@ -266,6 +266,7 @@ impl World {
                 body_bytes: 13,
                 complete: true,
             },
+            risk: keyward_core::Risk::default(),
             live_max: 1_000,
         };
         self.shared.approvals.ask(new, RequestId::new(clock::fresh_id())).await.unwrap().approval

@@ -51,6 +51,7 @@ impl World {
                 policy: "p1".into(),
                 matched: Vec::new(),
                 observed: Vec::new(),
+                risk: None,
             },
             approval: None,
             retry_of: None,

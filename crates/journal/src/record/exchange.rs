@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use keyward_core::principal::PrincipalRef;
 use keyward_core::{
-    ApprovalId, Decision, Operation, Place, Principal, RequestId, SessionId, Timestamp, Verdict,
+    ApprovalId, Decision, Operation, Place, Principal, RequestId, Risk, SessionId, Timestamp, Verdict,
 };
 use serde::{Deserialize, Serialize};
 
@@ -115,17 +115,21 @@ pub struct DecisionRecord {
     /// Rules in `mode: observe` that would have matched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub observed: Vec<Arc<str>>,
+    /// The signals of the call's risk; none where nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<Risk>,
 }
 
 impl DecisionRecord {
     /// What is kept of `decision`, taken by the policy of this version.
-    pub fn new(decision: &Decision, policy: Arc<str>) -> Self {
+    pub fn new(decision: &Decision, policy: Arc<str>, risk: Option<Risk>) -> Self {
         Self {
             verdict: decision.verdict,
             rule: decision.rule.clone(),
             policy,
             matched: decision.matched.clone(),
             observed: decision.observed.clone(),
+            risk,
         }
     }
 }

@@ -72,6 +72,7 @@ pub(crate) fn intent(request: u128, session: u128) -> Record {
         policy: "ab".repeat(32).into(),
         matched: vec!["chat".into()],
         observed: Vec::new(),
+        risk: None,
     };
     Record::Intent(Box::new(Intent {
         request: RequestId::new(request),

@@ -242,6 +242,7 @@ fn whole(approval: &Value) -> String {
         ("request", if query.is_empty() { request } else { format!("{request}?{query}") }),
         ("rule", view::at(approval, "/rule")),
         ("reason", view::at(approval, "/reason")),
+        ("risk", risk(approval)),
         ("approvers", approvers.join(", and ")),
         ("approvals", needed),
         ("mine to decide", mine),
@@ -261,6 +262,14 @@ fn whole(approval: &Value) -> String {
     let shown = if view::is_true(approval, "/request/complete") { "masked" } else { "masked, its beginning" };
     let body = safe::text(view::part(view::part(approval, "request"), "body").as_str().unwrap_or_default());
     if bytes == "0" { text } else { format!("{text}\nbody ({bytes} bytes, {shown}):\n{body}\n") }
+}
+
+/// The score, and what it comes from.
+fn risk(approval: &Value) -> String {
+    let signals: Vec<String> =
+        view::list(approval, "/risk/signals").iter().map(|signal| view::at(signal, "/name")).collect();
+    let score = view::at(approval, "/risk/score");
+    if signals.is_empty() { score } else { format!("{score} ({})", signals.join(", ")) }
 }
 
 #[cfg(test)]

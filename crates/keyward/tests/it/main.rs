@@ -26,6 +26,8 @@ mod judged;
 #[cfg(test)]
 mod kit;
 #[cfg(test)]
+mod limiting;
+#[cfg(test)]
 mod locking;
 #[cfg(test)]
 mod masking;

@@ -311,7 +311,7 @@ fn verdict(policy: &PolicySet, kind: ConnectionKind, request: &Spelled) -> Optio
         principal: &principal,
         connection: &connection,
         operation: &operation,
-        request: RequestFacts { headers: &NoHeaders, peer: None, findings: Some(&findings) },
+        request: RequestFacts { headers: &NoHeaders, peer: None, findings: Some(&findings), risk: None },
         now: Timestamp::from_micros(1_767_787_200_000_000),
     };
     Some(policy.decide(&facts).verdict)

@@ -296,8 +296,8 @@ impl Db {
     ) -> Result<Approval, StoreError> {
         const SQL: &str = "INSERT INTO approval (id, revision, state, digest, policy_version, credential_version, \
             requester_issuer, requester_subject, principal, connection, operation, rule, reason, asked, \
-            summary, votes, created_at, expires_at, ended_at) \
-            VALUES ($1, 0, 'pending', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, '[]', $14, $15, NULL) \
+            summary, risk, votes, created_at, expires_at, ended_at) \
+            VALUES ($1, 0, 'pending', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, '[]', $15, $16, NULL) \
             RETURNING *";
         let row = sqlx::query(SQL)
             .bind(new.id.to_string())
@@ -313,6 +313,7 @@ impl Db {
             .bind(&new.reason)
             .bind(&texts.asked)
             .bind(&texts.summary)
+            .bind(&texts.risk)
             .bind(now.micros())
             .bind(now.plus(new.approval.ttl).micros())
             .fetch_one(connection)
@@ -354,6 +355,7 @@ struct Texts {
     operation: String,
     asked: String,
     summary: String,
+    risk: String,
 }
 
 impl Texts {
@@ -379,6 +381,7 @@ impl Texts {
             operation: serde_json::to_string(&new.operation).map_err(unserializable)?,
             asked: serde_json::to_string(rule).map_err(unserializable)?,
             summary: serde_json::to_string(&new.summary).map_err(unserializable)?,
+            risk: serde_json::to_string(&new.risk).map_err(unserializable)?,
         };
         if texts.summary.len() > SUMMARY_BYTES_MAX {
             return refuse("the summary is too long");

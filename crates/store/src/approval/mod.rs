@@ -21,7 +21,7 @@ mod state;
 use std::time::Duration;
 
 use keyward_core::principal::PrincipalRef;
-use keyward_core::{ApprovalId, ApprovalRule, Operation, Principal, RequestDigest, Timestamp};
+use keyward_core::{ApprovalId, ApprovalRule, Operation, Principal, RequestDigest, Risk, Timestamp};
 
 pub use decide::{WhyNot, may_decide};
 pub use outcome::{CancelError, Change, Consumption, CreateError, Created, VoteError};
@@ -87,6 +87,8 @@ pub struct NewApproval {
     pub approval: ApprovalRule,
     /// What the approver is shown.
     pub summary: RequestSummary,
+    /// How risky the call is.
+    pub risk: Risk,
     /// Most live approvals that this principal may have, this one counted.
     pub live_max: u32,
 }
@@ -133,6 +135,8 @@ pub struct Approval {
     pub approval: ApprovalRule,
     /// What the approver is shown.
     pub summary: RequestSummary,
+    /// How risky the call is.
+    pub risk: Risk,
     /// The votes so far, oldest first; one per person.
     pub votes: Vec<Vote>,
     /// When it was asked for.

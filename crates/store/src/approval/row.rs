@@ -108,6 +108,7 @@ pub(super) fn approval(row: &SqliteRow) -> Result<Approval, StoreError> {
         reason: columns.text("reason")?.to_owned(),
         approval: columns.json("asked")?,
         summary: columns.json("summary")?,
+        risk: columns.json("risk")?,
         votes: columns.json("votes")?,
         created_at: columns.moment("created_at")?,
         expires_at: columns.moment("expires_at")?,

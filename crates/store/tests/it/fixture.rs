@@ -87,6 +87,7 @@ pub(crate) fn asked_by(who: &Principal, body: &[u8]) -> NewApproval {
             body_bytes: body.len() as u64,
             complete: true,
         },
+        risk: keyward_core::Risk::default(),
         live_max: 1_000,
     }
 }

@@ -19,6 +19,7 @@ fn scene() -> Scene {
         operation: world.operation,
         headers: SceneHeaders::Known(world.headers),
         peer: Some(IpAddr::from([10, 0, 0, 7])),
+        risk: world.risk,
         findings: world.findings,
         now: world.now,
     }

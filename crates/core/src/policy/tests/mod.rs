@@ -4,6 +4,7 @@ mod documents;
 mod explaining;
 mod findings;
 mod laws;
+mod limits;
 mod masks;
 mod packs;
 
@@ -44,6 +45,7 @@ struct World {
     operation: Operation,
     headers: BTreeMap<String, String>,
     findings: Option<RequestFindings>,
+    risk: Option<Risk>,
     broken: Option<String>,
     now: Timestamp,
 }
@@ -99,6 +101,7 @@ impl World {
                 fields: vec!["messages".to_owned(), "model".to_owned()],
             },
             headers: BTreeMap::from([("x-team".to_owned(), "blue".to_owned())]),
+            risk: Some(Risk::default()),
             broken: None,
             findings: Some(RequestFindings {
                 detectors: vec!["email".into(), "github_token".into()],
@@ -116,7 +119,12 @@ impl World {
             principal: &self.principal,
             connection: &self.connection,
             operation: &self.operation,
-            request: RequestFacts { headers: self, peer, findings: self.findings.as_ref() },
+            request: RequestFacts {
+                headers: self,
+                peer,
+                findings: self.findings.as_ref(),
+                risk: self.risk.as_ref(),
+            },
             now: self.now,
         }
     }

@@ -5,7 +5,7 @@
 
 use http::Request;
 use keyward_core::policy::{RequestFindings, Scene, SceneHeaders};
-use keyward_core::{Decision, Place, Principal, PrincipalKind, Verdict};
+use keyward_core::{Decision, Place, Principal, PrincipalKind, Risk, Verdict};
 use keyward_gateway::settings::ConnectionSettings;
 use keyward_gateway::understand::{BodyNeed, body_need, understand};
 use keyward_gateway::{clock, edge, inject};
@@ -201,6 +201,9 @@ fn scene(args: &EvalArgs, settings: ConnectionSettings, reads_findings: bool) ->
             parts.headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
         (name.as_str().to_owned(), values.join(", "))
     });
+    let now = clock::now();
+    // What the caller did before, only the gateway knows.
+    let risk = Risk::of(keyward_core::risk::shown(&operation, now, false));
     Ok(Scene {
         principal: principal(args)?,
         connection: settings.connection,
@@ -208,7 +211,8 @@ fn scene(args: &EvalArgs, settings: ConnectionSettings, reads_findings: bool) ->
         headers: SceneHeaders::Known(headers.collect()),
         peer: None,
         findings: (!reads_findings).then(RequestFindings::default),
-        now: clock::now(),
+        risk: Some(risk),
+        now,
     })
 }
 
