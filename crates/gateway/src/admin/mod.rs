@@ -24,6 +24,7 @@ mod page;
 mod people;
 mod sessions;
 mod status;
+mod ui;
 
 mod server;
 
@@ -54,6 +55,7 @@ pub use decide::{WAIT_MAX, WAITS_MAX};
 pub use input::{BODY_BYTES_MAX, PARAMETER_BYTES_MAX};
 pub use openapi::openapi;
 pub use server::AdminServer;
+pub use ui::ui_embedded;
 
 /// Scans of the journal at once; more wait.
 pub const SCANS_MAX: usize = 2;
@@ -119,7 +121,7 @@ pub fn router(
     };
     let (router, _) = table().split_for_parts();
     router
-        .fallback(async || Problem::absent())
+        .fallback(ui::fallback)
         .method_not_allowed_fallback(async || Problem::method())
         .layer(middleware::from_fn(around))
         .with_state(Arc::new(admin))
@@ -168,8 +170,9 @@ async fn around(request: Request, next: Next) -> Response {
             .unwrap_or_else(|_| Problem::too_slow().into_response()),
     };
     let headers = response.headers_mut();
+    // Files of the interface say themselves for how long they hold.
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     for (name, value) in [
-        (CACHE_CONTROL, "no-store"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (REFERRER_POLICY, "no-referrer"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),

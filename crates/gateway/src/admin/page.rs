@@ -1,5 +1,5 @@
-//! The page behind the link in a refusal, until there is one to sign in to. It has no script and shows nothing that
-//! does not stand in its address: it says what an approval is and how it is decided.
+//! The page behind the link in a refusal. Browsers get the web interface where it is part of the binary; everybody else a
+//! page that has no script and shows nothing that does not stand in its address: what an approval is, how it is decided.
 
 use std::sync::LazyLock;
 
@@ -7,12 +7,13 @@ use aws_lc_rs::digest::{SHA256, digest};
 use axum::response::{Html, IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::StatusCode;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
+use http::{HeaderMap, StatusCode};
 use keyward_core::ApprovalId;
 
 use super::input::Segment;
 use super::problem::{OnRead, Problem};
+use super::ui;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:42rem;margin:10vh auto;padding:0 1rem;\
 color-scheme:light dark}code,pre{font:14px/1.6 ui-monospace,monospace}pre{padding:.8rem 1rem;border:1px solid;\
@@ -30,14 +31,18 @@ static CONTENT_POLICY: LazyLock<Option<HeaderValue>> = LazyLock::new(|| {
 /// A page about an approval
 ///
 /// For people who follow the link in a refusal. Static and without a token, so it shows nothing but the identifier in
-/// its own address, whether or not there is such an approval.
+/// its own address, whether or not there is such an approval. Browsers get the web interface, which asks who they are.
 #[utoipa::path(get, path = "/approvals/{id}", tag = "approvals",
     params(("id" = String, Path, description = "The approval")),
     responses(
         (status = 200, description = "The page", body = String, content_type = "text/html"),
         OnRead,
     ))]
-pub(super) async fn approval(Segment(id): Segment) -> Result<Response, Problem> {
+pub(super) async fn approval(Segment(id): Segment, headers: HeaderMap) -> Result<Response, Problem> {
+    let interface = ui::wants_page(&headers).then(|| ui::page("/approvals/id")).flatten();
+    if let Some(interface) = interface {
+        return Ok(interface);
+    }
     // Only the canonical text goes into the page: 36 characters of a-z, 0-9 and `_`.
     let id: ApprovalId = id.parse().map_err(|_| Problem::absent())?;
     let mut response = (StatusCode::OK, Html(text(id))).into_response();

@@ -15,3 +15,5 @@ mod recordings;
 mod safety;
 #[cfg(test)]
 mod schema;
+#[cfg(test)]
+mod ui;

@@ -1,0 +1,108 @@
+// A house with something on every page, and tabs that say everything that goes wrong in them.
+import { chat, HOSTILE, house } from "./house.mjs";
+
+const TRAINING = {
+  model: "support-7b",
+  training_file: "file-9f2c",
+  hyperparameters: { n_epochs: 3, learning_rate_multiplier: 0.1 },
+  suffix: "q4-support",
+};
+const TOOL = { type: "function", function: { name: "refund_order", parameters: { type: "object", properties: { order: { type: "string" } } } } };
+
+export async function seeded() {
+  const place = await house();
+  const { call, held } = place;
+  for (const [who, body] of [
+    ["alice", { ...chat("How often should I rotate my keys?"), model: "support-7b", stream: true }],
+    ["alice", { ...chat("And what was mine?"), model: "support-7b" }],
+    ["olivia", { ...chat("Say something about locks."), model: "support-7b", stream: true }],
+  ]) {
+    await (await call(who, "/openai/v1/chat/completions", body)).text();
+  }
+  const approved = await held("alice", "/openai/v1/models/support-6b/weights");
+  await place.api("olivia", `/api/v1/approvals/${approved}/approve`, { method: "POST" });
+  const denied = await held("bot", "/openai/v1/chat/completions", chat("Export the list of customers as CSV."));
+  await place.api("otto", `/api/v1/approvals/${denied}/deny`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ reason: "Ask for the anonymised list instead." }),
+  });
+  const ids = {
+    approved,
+    denied,
+    hostile: await held("alice", "/openai/v1/chat/completions", chat(HOSTILE)),
+    long: await held("alice", "/openai/v1/chat/completions", chat("word ".repeat(60_000))),
+    tools: await held("bot", "/openai/v1/chat/completions", chat("Refund order 8812, the customer waited for three weeks.", { tools: [TOOL], stream: true })),
+    training: await held("alice", "/openai/v1/fine_tuning/jobs", TRAINING),
+    export: await held("alice", "/openai/v1/models/support-7b/weights"),
+  };
+  const sessions = await (await place.api("alice", "/api/v1/sessions?limit=50")).json();
+  const session = sessions.sessions.toSorted((a, b) => b.exchanges - a.exchanges)[0].id;
+  const exchanges = (await (await place.api("alice", `/api/v1/sessions/${session}`)).json()).requests;
+  const pages = [
+    ["inbox", "olivia", `/inbox?id=${ids.tools}`],
+    ["inbox-list", "olivia", "/inbox"],
+    ["inbox-hostile", "olivia", `/inbox?id=${ids.hostile}`],
+    ["inbox-long", "olivia", `/inbox?id=${ids.long}`],
+    ["inbox-history", "audrey", "/inbox?view=all&state=all"],
+    ["inbox-empty", "audrey", "/inbox"],
+    ["waiting", "alice", `/approvals/${ids.export}`],
+    ["waiting-denied", "bot", `/approvals/${ids.denied}`],
+    ["sessions", "audrey", "/sessions"],
+    ["session", "alice", `/sessions/${session}?exchange=${exchanges[0].id}`],
+    ["session-raw", "alice", `/sessions/${session}?exchange=${exchanges[0].id}&show=raw`],
+    ["connections", "alice", "/connections"],
+    ["policies", "audrey", `/policies?request=${exchanges[0].id}`],
+    ["health", "audrey", "/health"],
+    ["absent", "alice", "/approvals/apr_01990000000070008000000000000001"],
+    ["signin", undefined, "/inbox"],
+  ];
+  return { ...place, ids, session, exchanges, pages };
+}
+
+/** A tab of one person. Its `problems` are what it complained of: script errors, violations of the content security
+ * policy, and requests to anywhere else. */
+export async function open(browser, place, who, options = {}) {
+  const headers = who ? { authorization: `Bearer ${place.token(who)}` } : {};
+  const context = await browser.newContext({ ...options, extraHTTPHeaders: headers });
+  const tab = await context.newPage();
+  tab.problems = [];
+  tab.on("pageerror", (error) => tab.problems.push(String(error)));
+  tab.on("console", (message) => {
+    // A failed answer of the API is the page's to show; the browser says it too.
+    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) tab.problems.push(message.text());
+  });
+  tab.on("request", (request) => {
+    if (!request.url().startsWith(place.admin)) tab.problems.push(`asked ${request.url()}`);
+  });
+  return tab;
+}
+
+/** What gateways will add to approvals, laid over what this one says: pages must show it where it is there. */
+export async function augment(tab, place) {
+  const risk = {
+    [place.ids.tools]: {
+      score: 72,
+      signals: [
+        { name: "Agent acts for a person", points: 25, why: "release-bot is an agent; alice is not at the keyboard." },
+        { name: "New tool", points: 30, why: "refund_order was never offered on this connection before." },
+        { name: "Outside of working hours", points: 17, why: "It is night where alice usually works." },
+      ],
+    },
+    [place.ids.hostile]: { score: 41, signals: [{ name: "Odd characters", points: 41, why: "Direction controls and invisible characters in the prompt." }] },
+    [place.ids.training]: { score: 18, signals: [] },
+  };
+  await tab.route(/\/api\/v1\/approvals(\?|\/[^/]+$)/, async (route) => {
+    const response = await route.fetch();
+    if (!response.ok()) return route.fulfill({ response });
+    const body = await response.json();
+    for (const each of Array.isArray(body.approvals) ? body.approvals : [body]) if (risk[each.id]) each.risk = risk[each.id];
+    if (body.id === place.ids.tools) {
+      body.secrets = ["env://HOUSE_KEY"];
+      body.session = place.session;
+      const before = body.request.body.replace("8812", "8790").replace("three weeks", "two days");
+      body.similar = { id: place.ids.approved, decided_at: new Date(Date.now() - 86_400_000).toISOString(), request: { headers: body.request.headers, body: before } };
+    }
+    return route.fulfill({ response, json: body });
+  });
+}

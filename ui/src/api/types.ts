@@ -1,0 +1,58 @@
+// The names that the interface uses for what the API's own description calls its parts.
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+
+export type ApprovalRow = Schemas["ApprovalRow"];
+export type StateView = Schemas["StateView"];
+export type PrincipalView = Schemas["PrincipalView"];
+export type OperationView = Schemas["OperationView"];
+export type HeaderView = Schemas["HeaderView"];
+export type Person = Schemas["Person"];
+export type VoteView = Schemas["VoteView"];
+export type SessionRow = Schemas["SessionRow"];
+export type SessionList = Schemas["SessionList"];
+export type SessionView = Schemas["SessionView"];
+export type ExchangeView = Schemas["ExchangeView"];
+export type ContentView = Schemas["ContentView"];
+export type Piece = Schemas["Piece"];
+export type ConnectionView = Schemas["ConnectionView"];
+export type Readiness = Schemas["Readiness"];
+export type JournalView = Schemas["JournalView"];
+export type PolicyView = Schemas["PolicyView"];
+export type ExplanationView = Schemas["ExplanationView"];
+export type Problem = Schemas["Problem"];
+
+/** Who the caller is; `csrf` is there for browsers that signed in. */
+export type Whoami = Schemas["Whoami"] & { csrf?: string };
+
+/** How dangerous a call looks, 0 to 100, and what adds to it. */
+export interface Risk {
+  score: number;
+  signals: RiskSignal[];
+}
+
+export interface RiskSignal {
+  name: string;
+  points: number;
+  why: string;
+}
+
+/** The last call like this one that somebody approved. */
+export interface SimilarCall {
+  id: string;
+  decided_at: string;
+  request: { headers: HeaderView[]; body: string };
+}
+
+/** Fields that newer gateways add; shown where they are there. */
+interface Additions {
+  risk?: Risk;
+  secrets?: string[];
+  session?: string;
+  similar?: SimilarCall;
+  nudged_at?: string;
+}
+
+export type ApprovalView = Schemas["ApprovalView"] & Additions;
+export type ApprovalItem = ApprovalRow & Pick<Additions, "risk">;

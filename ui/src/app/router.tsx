@@ -1,0 +1,62 @@
+import { createRootRoute, createRoute, createRouter, redirect } from "@tanstack/react-router";
+import { base } from "../api/client";
+import { ConnectionsPage } from "../pages/ConnectionsPage";
+import { HealthPage } from "../pages/HealthPage";
+import { InboxPage } from "../pages/InboxPage";
+import { PoliciesPage } from "../pages/PoliciesPage";
+import { SessionPage } from "../pages/SessionPage";
+import { SessionsPage } from "../pages/SessionsPage";
+import { WaitingPage } from "../pages/WaitingPage";
+import { NotHere, Trouble } from "../parts/Trouble";
+import { inboxSearch, policiesSearch, sessionSearch, sessionsSearch } from "./routes";
+import { Shell } from "./Shell";
+
+const root = createRootRoute({
+  component: Shell,
+  notFoundComponent: NotHere,
+  errorComponent: ({ error, reset }) => <Trouble error={error} retry={reset} />,
+});
+const getParentRoute = () => root;
+
+const home = createRoute({
+  getParentRoute,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/inbox", replace: true });
+  },
+});
+const inbox = createRoute({ getParentRoute, path: "/inbox", component: InboxPage, validateSearch: inboxSearch });
+const waiting = createRoute({ getParentRoute, path: "/approvals/$id", component: WaitingPage });
+const sessions = createRoute({
+  getParentRoute,
+  path: "/sessions",
+  component: SessionsPage,
+  validateSearch: sessionsSearch,
+});
+const session = createRoute({
+  getParentRoute,
+  path: "/sessions/$id",
+  component: SessionPage,
+  validateSearch: sessionSearch,
+});
+const connections = createRoute({ getParentRoute, path: "/connections", component: ConnectionsPage });
+const policies = createRoute({
+  getParentRoute,
+  path: "/policies",
+  component: PoliciesPage,
+  validateSearch: policiesSearch,
+});
+const health = createRoute({ getParentRoute, path: "/health", component: HealthPage });
+
+export const router = createRouter({
+  routeTree: root.addChildren([home, inbox, waiting, sessions, session, connections, policies, health]),
+  basepath: base,
+  scrollRestoration: false,
+  defaultPreload: false,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}
