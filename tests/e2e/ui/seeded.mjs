@@ -36,6 +36,16 @@ export async function seeded() {
     training: await held("alice", "/openai/v1/fine_tuning/jobs", TRAINING),
     export: await held("alice", "/openai/v1/models/support-7b/weights"),
   };
+  for (const [target, reason, seconds] of [
+    ["group:contractors", "The engagement ended", undefined],
+    ["user:https://idp.example.com#mallory", "Laptop stolen in a train", 7200],
+  ]) {
+    await place.api("adam", "/api/v1/locks", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ target, reason, seconds }),
+    });
+  }
   const sessions = await (await place.api("alice", "/api/v1/sessions?limit=50")).json();
   const session = sessions.sessions.toSorted((a, b) => b.exchanges - a.exchanges)[0].id;
   const exchanges = (await (await place.api("alice", `/api/v1/sessions/${session}`)).json()).requests;
@@ -53,6 +63,7 @@ export async function seeded() {
     ["session-raw", "alice", `/sessions/${session}?exchange=${exchanges[0].id}&show=raw`],
     ["connections", "alice", "/connections"],
     ["policies", "audrey", `/policies?request=${exchanges[0].id}`],
+    ["locks", "adam", "/locks"],
     ["health", "audrey", "/health"],
     ["absent", "alice", "/approvals/apr_01990000000070008000000000000001"],
     ["signin", undefined, "/inbox"],
@@ -80,23 +91,10 @@ export async function open(browser, place, who, options = {}) {
 
 /** What gateways will add to approvals, laid over what this one says: pages must show it where it is there. */
 export async function augment(tab, place) {
-  const risk = {
-    [place.ids.tools]: {
-      score: 72,
-      signals: [
-        { name: "Agent acts for a person", points: 25, why: "release-bot is an agent; alice is not at the keyboard." },
-        { name: "New tool", points: 30, why: "refund_order was never offered on this connection before." },
-        { name: "Outside of working hours", points: 17, why: "It is night where alice usually works." },
-      ],
-    },
-    [place.ids.hostile]: { score: 41, signals: [{ name: "Odd characters", points: 41, why: "Direction controls and invisible characters in the prompt." }] },
-    [place.ids.training]: { score: 18, signals: [] },
-  };
-  await tab.route(/\/api\/v1\/approvals(\?|\/[^/]+$)/, async (route) => {
+  await tab.route(/\/api\/v1\/approvals\/[^/]+$/, async (route) => {
     const response = await route.fetch();
     if (!response.ok()) return route.fulfill({ response });
     const body = await response.json();
-    for (const each of Array.isArray(body.approvals) ? body.approvals : [body]) if (risk[each.id]) each.risk = risk[each.id];
     if (body.id === place.ids.tools) {
       body.secrets = ["env://HOUSE_KEY"];
       body.session = place.session;

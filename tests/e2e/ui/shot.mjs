@@ -1,13 +1,17 @@
-// Pictures of every page, for people to look at: node shot.mjs DIRECTORY [WIDTH…]
+// Pictures of every page, for people to look at: node shot.mjs DIRECTORY; ONLY=inbox-dark,locks picks some. With --docs the few
+// of docs/images, small enough to be kept.
 import { mkdirSync } from "node:fs";
-import { chromium } from "playwright-core";
+import { launch } from "./browser.mjs";
 import { augment, open, seeded } from "./seeded.mjs";
 
-const [directory = "shots"] = process.argv.slice(2);
+const docs = process.argv.includes("--docs");
+const directory = docs ? "../../../docs/images" : (process.argv[2] ?? "shots");
 mkdirSync(directory, { recursive: true });
 const place = await seeded();
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+const browser = await launch();
 const only = process.env.ONLY?.split(",");
+const DOCS = { "inbox-light": "review", "session-dark": "session", "inbox-hostile-dark": "hostile" };
+const small = { width: 1120, height: 700 };
 const sizes = [
   ["light", { width: 1360, height: 860 }],
   ["dark", { width: 1360, height: 860 }],
@@ -17,12 +21,17 @@ try {
   for (const [name, size] of sizes) {
     for (const [page, who, path] of place.pages) {
       if (only && !only.some((each) => `${page}-${name}`.includes(each))) continue;
-      const tab = await open(browser, place, who, { viewport: size, colorScheme: name === "dark" ? "dark" : "light" });
-      await augment(tab, place);
+      const shot = `${page}-${name}`;
+      if (docs && !DOCS[shot]) continue;
+      const tab = await open(browser, place, who, { viewport: docs ? small : size, colorScheme: name === "dark" ? "dark" : "light" });
+      // What is kept shows nothing that this gateway does not say.
+      if (!docs) await augment(tab, place);
       await tab.goto(place.admin + path);
       await tab.waitForLoadState("load");
       await tab.waitForTimeout(700);
-      await tab.screenshot({ path: `${directory}/${page}-${name}.png` });
+      if (page === "inbox-hostile") await tab.locator(".viewer").last().evaluate((viewer) => viewer.scrollIntoView());
+      const kind = docs ? { type: "jpeg", quality: 62, path: `${directory}/${DOCS[shot]}.jpg` } : { path: `${directory}/${shot}.png` };
+      await tab.screenshot(kind);
       const problems = tab.problems.splice(0);
       if (problems.length > 0) console.log(page, name, problems);
       await tab.context().close();

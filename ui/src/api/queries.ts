@@ -8,6 +8,7 @@ import type {
   ContentView,
   ExplanationView,
   JournalView,
+  LockView,
   PolicyView,
   Readiness,
   SessionList,
@@ -89,6 +90,12 @@ export const policy = queryOptions({
 export const journal = queryOptions({
   queryKey: ["journal"],
   queryFn: ({ signal }) => get<JournalView>("api/v1/journal", {}, signal),
+});
+
+export const locks = queryOptions({
+  queryKey: ["locks"],
+  queryFn: ({ signal }) => get<{ locks: LockView[] }>("api/v1/locks", {}, signal),
+  refetchInterval: 15_000,
 });
 
 export const readiness = queryOptions({

@@ -21,22 +21,14 @@ export type Readiness = Schemas["Readiness"];
 export type JournalView = Schemas["JournalView"];
 export type PolicyView = Schemas["PolicyView"];
 export type ExplanationView = Schemas["ExplanationView"];
+export type LockView = Schemas["LockView"];
 export type Problem = Schemas["Problem"];
 
 /** Who the caller is; `csrf` is there for browsers that signed in. */
 export type Whoami = Schemas["Whoami"] & { csrf?: string };
 
 /** How dangerous a call looks, 0 to 100, and what adds to it. */
-export interface Risk {
-  score: number;
-  signals: RiskSignal[];
-}
-
-export interface RiskSignal {
-  name: string;
-  points: number;
-  why: string;
-}
+export type Risk = Schemas["RiskView"];
 
 /** The last call like this one that somebody approved. */
 export interface SimilarCall {
@@ -47,7 +39,6 @@ export interface SimilarCall {
 
 /** Fields that newer gateways add; shown where they are there. */
 interface Additions {
-  risk?: Risk;
   secrets?: string[];
   session?: string;
   similar?: SimilarCall;
@@ -55,4 +46,4 @@ interface Additions {
 }
 
 export type ApprovalView = Schemas["ApprovalView"] & Additions;
-export type ApprovalItem = ApprovalRow & Pick<Additions, "risk">;
+export type ApprovalItem = ApprovalRow;

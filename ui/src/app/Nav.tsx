@@ -11,7 +11,7 @@ import { Icon, type IconName } from "../parts/Icon";
 import { Visible } from "../parts/Visible";
 
 interface Place {
-  to: "/inbox" | "/sessions" | "/connections" | "/policies" | "/health";
+  to: "/inbox" | "/sessions" | "/connections" | "/policies" | "/locks" | "/health";
   label: string;
   icon: IconName;
   key: string;
@@ -22,6 +22,7 @@ export const PLACES: Place[] = [
   { to: "/sessions", label: "Sessions", icon: "sessions", key: "s" },
   { to: "/connections", label: "Connections", icon: "connections", key: "c" },
   { to: "/policies", label: "Policies", icon: "policies", key: "p" },
+  { to: "/locks", label: "Locks", icon: "lock", key: "l" },
   { to: "/health", label: "Health", icon: "health", key: "h" },
 ];
 
@@ -31,17 +32,19 @@ const LIVE = {
   lost: "The gateway does not answer",
 };
 
+const SHORT = { live: "live", polling: "asks every 4 s", lost: "no answer" };
+
 /** Where one can go, who one is, and whether what is shown is of now. */
 export function Nav({ me, onHelp }: { me: Whoami | undefined; onHelp: () => void }) {
   const waiting = useWaiting(me !== undefined);
   const live = useLive();
   return (
-    <header className="nav">
+    <nav className="nav" aria-label="Pages">
       <div className="brand">
         <Icon name="mark" />
         <span>Keyward</span>
       </div>
-      <nav aria-label="Pages">
+      <div className="places">
         {PLACES.map(({ to, label, icon, key }) => (
           <Link
             key={to}
@@ -62,16 +65,16 @@ export function Nav({ me, onHelp }: { me: Whoami | undefined; onHelp: () => void
             )}
           </Link>
         ))}
-      </nav>
+      </div>
       <div className="foot">
         <p className="live" data-state={live} role="status">
           <i aria-hidden="true" />
-          <span title={LIVE[live]}>{live === "polling" ? "every 4 s" : live}</span>
+          <span title={LIVE[live]}>{SHORT[live]}</span>
           <span className="unseen">{LIVE[live]}</span>
         </p>
         <Me me={me} onHelp={onHelp} />
       </div>
-    </header>
+    </nav>
   );
 }
 

@@ -19,8 +19,9 @@ export function Shell() {
   const signedIn = me.data !== undefined;
 
   useEffect(() => {
-    window.addEventListener("keydown", onKey);
-    return () => window.removeEventListener("keydown", onKey);
+    // Before any dialog hears of it: the key that closes one must not do something else as well.
+    window.addEventListener("keydown", onKey, { capture: true });
+    return () => window.removeEventListener("keydown", onKey, { capture: true });
   }, []);
 
   useEffect(() => (signedIn ? listen(client) : undefined), [client, signedIn]);

@@ -70,6 +70,9 @@ export function useKeys(name: string, keys: Key[]) {
 /** The second key of two comes within this time. */
 const PAIR_MS = 1_200;
 
+/** What lies over the page has the keys for itself. */
+const OVER = '[role="dialog"], [role="menu"], [role="listbox"]';
+
 let first: { key: string; at: number } | undefined;
 
 function typing(target: EventTarget | null): boolean {
@@ -85,7 +88,7 @@ function pressed(target: EventTarget | null, key: string): boolean {
 
 export function onKey(event: KeyboardEvent) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.defaultPrevented) return;
-  if (typing(event.target) || pressed(event.target, event.key) || document.querySelector('[role="dialog"]')) return;
+  if (typing(event.target) || pressed(event.target, event.key) || document.querySelector(OVER)) return;
   if (!keysOn() && event.key !== "?") return;
   const pair = first && event.timeStamp - first.at < PAIR_MS ? `${first.key} ${event.key}` : undefined;
   first = undefined;

@@ -3,6 +3,7 @@ import { base } from "../api/client";
 import { ConnectionsPage } from "../pages/ConnectionsPage";
 import { HealthPage } from "../pages/HealthPage";
 import { InboxPage } from "../pages/InboxPage";
+import { LocksPage } from "../pages/LocksPage";
 import { PoliciesPage } from "../pages/PoliciesPage";
 import { SessionPage } from "../pages/SessionPage";
 import { SessionsPage } from "../pages/SessionsPage";
@@ -48,8 +49,10 @@ const policies = createRoute({
 });
 const health = createRoute({ getParentRoute, path: "/health", component: HealthPage });
 
+const locks = createRoute({ getParentRoute, path: "/locks", component: LocksPage });
+
 export const router = createRouter({
-  routeTree: root.addChildren([home, inbox, waiting, sessions, session, connections, policies, health]),
+  routeTree: root.addChildren([home, inbox, waiting, sessions, session, connections, policies, locks, health]),
   basepath: base,
   scrollRestoration: false,
   defaultPreload: false,

@@ -80,6 +80,7 @@ function Head({ content, summary }: { content: ContentView; summary: ExchangeVie
   const { operation, head } = content;
   return (
     <header>
+      <h2 className="unseen">What was said</h2>
       <div className="top">
         <Link to="." search={(old) => ({ ...old, exchange: undefined })} className="back" aria-label="Back to the list">
           <Icon name="back" />

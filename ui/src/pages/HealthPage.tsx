@@ -69,7 +69,7 @@ export function HealthPage() {
         <section className="section gap">
           <h3>You</h3>
           <dl className="facts card">
-            <Fact name="Signed in as">
+            <Fact name="Signed in as" broad>
               <Visible text={`${me.principal.issuer}#${me.principal.subject}`} />
             </Fact>
             <Fact name="Roles">{me.roles.join(", ") || "none"}</Fact>

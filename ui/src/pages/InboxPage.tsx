@@ -145,7 +145,7 @@ function Item({ row, chosen }: { row: ApprovalItem; chosen: boolean }) {
         <Ago at={row.created_at} />
       </span>
       <span className="mark">
-        {row.risk ? (
+        {row.risk.score > 0 ? (
           <RiskMark score={row.risk.score} />
         ) : row.approvals_needed > 1 ? (
           <span className="muted">
@@ -177,7 +177,11 @@ const RULE = `- id: export-needs-owner
   effect: approve
   when: 'operation.class == "model.export"'
   reason: Exporting weights leaves the perimeter
-  approval: {approvers: ["group:model-owners"], min: 1, bind: request, ttl: 15m}`;
+  approval:
+    approvers: ["group:model-owners"]
+    min: 1
+    bind: request
+    ttl: 15m`;
 
 function Nothing({ view, filtered }: { view: View; filtered: boolean }) {
   if (filtered) return <Empty icon="search" title="No call matches the search" />;

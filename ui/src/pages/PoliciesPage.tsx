@@ -29,7 +29,7 @@ export function PoliciesPage() {
   return (
     <Page title="Policies">
       <section className="section">
-        <h3>Why was it decided so?</h3>
+        <h2>Why was it decided so?</h2>
         <form className="ask" onSubmit={ask}>
           <TextInput
             aria-label="Request"
@@ -44,7 +44,7 @@ export function PoliciesPage() {
         {request && <Explanation key={request} request={request} />}
       </section>
       <section className="section gap">
-        <h3>Rules in force</h3>
+        <h2>Rules in force</h2>
         {audits ? (
           <Rules
             q={q}

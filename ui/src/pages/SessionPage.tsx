@@ -1,10 +1,11 @@
 import { Button } from "@mantine/core";
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useMemo, useRef } from "react";
-import { sessionPart } from "../api/queries";
-import type { ExchangeView } from "../api/types";
+import { useMemo, useRef, useState } from "react";
+import { useFeature } from "../api/features";
+import { sessionPart, whoami } from "../api/queries";
+import type { ExchangeView, Person } from "../api/types";
 import { useKeys } from "../app/keys";
 import { sessionRoute } from "../app/routes";
 import { useWide } from "../lib/useWide";
@@ -18,6 +19,7 @@ import { Ago, Lasted } from "../parts/Time";
 import { Trouble } from "../parts/Trouble";
 import { Visible } from "../parts/Visible";
 import { Exchange } from "./Exchange";
+import { KillDialog } from "./KillDialog";
 import { End } from "./SessionTable";
 
 const ROW_PX = 58;
@@ -51,6 +53,10 @@ export function SessionPage() {
       run: () => navigate({ search: { exchange: undefined }, replace: true }),
     },
   ]);
+  const me = useQuery(whoami).data;
+  const canKill = useFeature("/api/v1/sessions/{id}/kill");
+  const mayKill = me !== undefined && (me.roles.includes("admin") || sameAs(session?.principal, me.principal));
+  const [killing, setKilling] = useState(false);
   return (
     <Page
       wide
@@ -65,9 +71,17 @@ export function SessionPage() {
       }
       tools={
         session && (
-          <p className="muted">
-            began <Ago at={session.opened_at} /> · {session.exchanges} calls · from <code>{session.peer}</code>
-          </p>
+          <>
+            <p className="muted">
+              began <Ago at={session.opened_at} /> · {session.exchanges} calls · from <code>{session.peer}</code>
+            </p>
+            <span className="grow" />
+            {canKill && mayKill && !session.closed_at && (
+              <Button variant="default" onClick={() => setKilling(true)}>
+                End it…
+              </Button>
+            )}
+          </>
         )
       }
     >
@@ -93,8 +107,13 @@ export function SessionPage() {
           </section>
         </div>
       )}
+      {killing && <KillDialog session={id} onClose={() => setKilling(false)} />}
     </Page>
   );
+}
+
+function sameAs(one: Person | undefined, other: Person): boolean {
+  return one?.issuer === other.issuer && one.subject === other.subject;
 }
 
 interface ListProps {

@@ -11,7 +11,6 @@ import { Bones } from "../parts/Bones";
 import { Page } from "../parts/Page";
 import { Sentence } from "../parts/Sentence";
 import { Snippet } from "../parts/Snippet";
-import { State } from "../parts/State";
 import { Ago, Left } from "../parts/Time";
 import { Trouble } from "../parts/Trouble";
 import { Visible } from "../parts/Visible";
@@ -64,9 +63,7 @@ function Held({ approval }: { approval: ApprovalView }) {
         )}
       </section>
       <section className="section">
-        <h3>
-          The call <State state={approval.state} />
-        </h3>
+        <h3>The call</h3>
         <p className="sentence">
           <Sentence parts={sentence(approval)} />
         </p>

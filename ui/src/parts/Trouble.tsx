@@ -4,6 +4,9 @@ import { ApiError } from "../api/client";
 import { Icon } from "./Icon";
 import { Page } from "./Page";
 
+/** Answers that asking again does not change. */
+const FINAL = new Set([400, 403, 404]);
+
 /** What went wrong, what to do, and what to tell whoever reads the gateway's log. */
 export function Trouble({ error, retry }: { error: unknown; retry?: () => void }) {
   const known = error instanceof ApiError ? error : undefined;
@@ -21,7 +24,7 @@ export function Trouble({ error, retry }: { error: unknown; retry?: () => void }
             </>
           )}
         </p>
-        {retry && (
+        {retry && !FINAL.has(known?.status ?? 0) && (
           <Button variant="default" size="xs" onClick={retry}>
             Try again
           </Button>

@@ -37,8 +37,10 @@ export function DecideDialog({ approval, decision, onClose }: Props) {
           <Sentence parts={sentence(approval)} />
         </p>
         <p className="muted">
-          {deny ? "It ends at once. Who asked is told your reason." : "Exactly this request goes through, once: "}
-          {!deny && <code title={approval.digest}>sha256 {approval.digest.slice(0, 16)}…</code>}
+          {deny
+            ? "It ends at once. Who asked is told your reason."
+            : "Exactly this request goes through, once. SHA-256 "}
+          {!deny && <code title={approval.digest}>{approval.digest.slice(0, 16)}…</code>}
         </p>
         <Textarea
           label={deny ? "Why not?" : "Why? (optional)"}

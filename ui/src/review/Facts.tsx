@@ -21,7 +21,7 @@ export function Signals({ risk }: { risk: Risk }) {
               <span className="points">{signal.points > 0 ? `+${signal.points}` : signal.points}</span>
               <div>
                 <strong>
-                  <Visible text={signal.name} />
+                  <Visible text={signal.name.replaceAll("_", " ")} />
                 </strong>
                 <p>
                   <Visible text={signal.why} />
@@ -115,8 +115,10 @@ export function Binding({ approval }: { approval: ApprovalView }) {
           <code title={approval.policy_version}>{approval.policy_version.slice(0, 16)}</code>
         </Fact>
         {approval.credential_version && (
-          <Fact name="Credential's version">
-            <code>{approval.credential_version.slice(0, 16)}</code>
+          <Fact name="Credential's version" broad>
+            <code>
+              <Visible text={approval.credential_version} />
+            </code>
           </Fact>
         )}
       </dl>

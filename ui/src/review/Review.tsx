@@ -39,7 +39,7 @@ export function Review({ id }: { id: string }) {
               asked <Ago at={data.created_at} />
             </span>
             <Link to="/approvals/$id" params={{ id: data.id }} title="The page that the requester sees">
-              {data.id.slice(0, 4)}…{data.id.slice(-6)}
+              …{data.id.slice(-8)}
             </Link>
           </div>
           <h2 className="sentence">
@@ -51,7 +51,7 @@ export function Review({ id }: { id: string }) {
             </p>
           )}
         </header>
-        {data.risk && <Signals risk={data.risk} />}
+        {data.risk.score > 0 && <Signals risk={data.risk} />}
         <Operation approval={data} />
         <Body key={data.id} approval={data} />
         <Binding approval={data} />
