@@ -32,6 +32,25 @@ pub struct Settings {
     pub limits: Limits,
     /// Who may do what on the admin API.
     pub roles: Roles,
+    /// How people sign in with a browser; none: they do not.
+    pub sign_in: Option<SignIn>,
+}
+
+/// How people sign in with a browser.
+#[derive(Debug, Clone)]
+pub struct SignIn {
+    /// The url of one of the issuers.
+    pub issuer: String,
+    /// The client's identifier there; its redirect URI is `{public_url}/auth/callback`.
+    pub client_id: String,
+    /// Its secret, for clients that have one.
+    pub client_secret: Option<SecretRef>,
+    /// What is asked for; `openid` among them.
+    pub scopes: Vec<String>,
+    /// How long a browser's session lasts at most.
+    pub session: Duration,
+    /// How old the proof of who one is may be for a decision.
+    pub fresh: Duration,
 }
 
 /// A connection and how its credential gets on the wire.

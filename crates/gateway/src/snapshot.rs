@@ -28,7 +28,7 @@ use crate::respond::Profiles;
 use crate::risk::Seen;
 use crate::route::{Routes, Target, Way};
 use crate::sessions::Sessions;
-use crate::settings::{Holding, Limits, Roles, Settings};
+use crate::settings::{Holding, Limits, Roles, Settings, SignIn};
 
 /// One configuration at work.
 pub struct Gateway {
@@ -46,6 +46,8 @@ pub struct Gateway {
     pub public_url: String,
     /// Roles of the admin API.
     pub roles: Roles,
+    /// How people sign in with a browser.
+    pub sign_in: Option<SignIn>,
     /// What outlives this configuration.
     pub shared: Arc<Shared>,
 }
@@ -97,6 +99,7 @@ impl Gateway {
             limits: settings.limits,
             public_url: settings.public_url,
             roles: settings.roles,
+            sign_in: settings.sign_in,
             shared,
         })
     }

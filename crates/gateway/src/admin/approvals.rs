@@ -208,6 +208,11 @@ impl Caller {
         self.audits().then_some(Sight::Role)
     }
 
+    /// Whether the caller sees this approval.
+    pub(super) fn sees(&self, approval: &Approval) -> bool {
+        self.sight(approval).is_some()
+    }
+
     /// Loads an approval that the caller may see. A look by role is recorded before it is granted.
     pub(super) async fn look(&self, action: &'static str, text: &str) -> Result<Approval, Problem> {
         let id: ApprovalId = self.id(action, text)?;

@@ -11,6 +11,7 @@
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use http::StatusCode;
@@ -23,8 +24,9 @@ use utoipa::ToSchema;
 
 use super::Admin;
 use super::problem::Problem;
+use super::web::{WebSession, is_secure};
 use crate::clock;
-use crate::identify::{Verified, presented_credential};
+use crate::identify::{CREDENTIAL_HEADERS, Verified, presented_credential};
 use crate::locks::sentence;
 use crate::settings::Roles;
 use crate::snapshot::Gateway;
@@ -89,6 +91,8 @@ pub(super) struct Caller {
     pub(super) gateway: Arc<Gateway>,
     pub(super) verified: Arc<Verified>,
     pub(super) roles: Vec<Role>,
+    /// The browser's session, where one signed in.
+    pub(super) web: Option<Arc<WebSession>>,
     peer: SocketAddr,
 }
 
@@ -105,6 +109,27 @@ impl Caller {
     /// Who.
     pub(super) fn principal(&self) -> &Arc<Principal> {
         &self.verified.principal
+    }
+
+    /// Goes on unless a lock keeps the caller out.
+    fn unless_locked(self, path: &str) -> Result<Self, Problem> {
+        match self.gateway.shared.locks.hit(self.principal(), None, clock::now()) {
+            None => Ok(self),
+            Some(lock) => {
+                let problem = Problem::new("locked", StatusCode::FORBIDDEN, sentence(&lock));
+                Err(self.denied("sign_in", path, problem))
+            }
+        }
+    }
+
+    /// Goes on only for who proved lately who they are: a browser that was left open decides nothing (catalogue 212).
+    pub(super) fn fresh(&self, action: &'static str, target: &str) -> Result<(), Problem> {
+        let Some(web) = &self.web else { return Ok(()) };
+        let age_max = self.gateway.sign_in.as_ref().map_or(Duration::ZERO, |settings| settings.fresh);
+        if clock::now().since(web.proved_at) < age_max {
+            return Ok(());
+        }
+        Err(self.denied(action, target, Problem::sign_in_again()))
     }
 
     /// Whether the caller may read what is not theirs.
@@ -156,21 +181,18 @@ impl FromRequestParts<Arc<Admin>> for Caller {
     async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Problem> {
         let gateway = admin.current.load_full();
         let peer = peer(parts);
-        let verified = match presented_credential(&parts.headers, &parts.uri) {
-            Ok(presented) => gateway.identity.verify(presented.token(), clock::now()).await,
-            Err(error) => Err(error),
+        // A browser's session, where no credential says who one is.
+        let none_said = CREDENTIAL_HEADERS.iter().all(|name| !parts.headers.contains_key(name));
+        let web = if none_said { admin.web.session(&parts.headers, is_secure(&gateway)) } else { None };
+        let verified = match (&web, presented_credential(&parts.headers, &parts.uri)) {
+            (Some(web), _) => Ok(Arc::clone(&web.verified)),
+            (None, Ok(presented)) => gateway.identity.verify(presented.token(), clock::now()).await,
+            (None, Err(error)) => Err(error),
         };
         match verified {
             Ok(verified) => {
                 let roles = gateway.roles.of(&verified.principal);
-                let caller = Self { gateway, verified, roles, peer };
-                match caller.gateway.shared.locks.hit(caller.principal(), None, clock::now()) {
-                    None => Ok(caller),
-                    Some(lock) => {
-                        let problem = Problem::new("locked", StatusCode::FORBIDDEN, sentence(&lock));
-                        Err(caller.denied("sign_in", parts.uri.path(), problem))
-                    }
-                }
+                Self { gateway, verified, roles, web, peer }.unless_locked(parts.uri.path())
             }
             Err(error) => {
                 let problem = Problem::from(error);
@@ -185,6 +207,11 @@ impl FromRequestParts<Arc<Admin>> for Caller {
 pub(super) fn peer(parts: &Parts) -> SocketAddr {
     let known = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     known.map_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)), |info| info.0)
+}
+
+/// Records that somebody signed in with a browser.
+pub(super) fn signed_in(gateway: &Gateway, who: &Principal, peer: SocketAddr) -> Result<(), Problem> {
+    append(gateway, Some(who), peer, "sign_in", "browser", None).map_err(Problem::from)
 }
 
 /// Records a refusal.

@@ -129,6 +129,7 @@ async fn decide(
 ) -> Result<Json<ApprovalView>, Problem> {
     let Change { caller, asked } = change;
     let approval = caller.look(action, id).await?;
+    caller.fresh(action, id)?;
     let digest = approval.binding.digest.to_string();
     if asked.digest.is_some_and(|seen| seen != digest) {
         let detail = "The approval is for another request than the one with this digest; look at it again.";

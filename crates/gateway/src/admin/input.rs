@@ -1,8 +1,9 @@
 //! What a request says, read strictly: query parameters, path segments, and the body of a change.
 //!
 //! Promise: what changes something comes as a POST with a JSON body (or none), from no other web origin than the
-//! gateway's own, by a verified caller — checked in this order, before the body is read. There is no cookie that a
-//! browser would send by itself, no method override, and no form. Unknown parameters and members are refused.
+//! gateway's own, by a verified caller — checked in this order, before the body is read. A browser's cookie alone changes
+//! nothing: the session's token must come in a header. There is no method override, and no form. Unknown parameters and
+//! members are refused.
 
 use std::sync::Arc;
 
@@ -81,6 +82,14 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<Admin>> for Change<T> {
             return Err(problem);
         }
         let caller = Caller::from_request_parts(&mut parts, admin).await?;
+        if let Some(web) = &caller.web {
+            // A browser sends its cookie by itself; a change must be meant (catalogue 203).
+            if !parts.headers.contains_key(ORIGIN) || !web.is_meant(&parts.headers) {
+                let detail = "A change from a browser needs its session's token in the header keyward-csrf.";
+                let problem = Problem::new("csrf", StatusCode::FORBIDDEN, detail);
+                return Err(caller.denied("change", parts.uri.path(), problem));
+            }
+        }
         let refuse = |problem| Err(caller.denied("change", parts.uri.path(), problem));
         let is_json = is_json(&parts.headers);
         if is_json == Some(false) {

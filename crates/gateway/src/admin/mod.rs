@@ -17,6 +17,7 @@ mod audit;
 mod connections;
 mod content;
 mod decide;
+mod events;
 mod explain;
 mod locks;
 mod openapi;
@@ -25,6 +26,7 @@ mod people;
 mod sessions;
 mod status;
 mod ui;
+mod web;
 
 mod server;
 
@@ -80,6 +82,9 @@ struct Admin {
     exposure: Exposure,
     scans: Arc<Semaphore>,
     waits: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+    /// Browsers that signed in.
+    web: Arc<web::Web>,
     /// Ends long polls early.
     stop: CancellationToken,
 }
@@ -117,6 +122,8 @@ pub fn router(
         exposure,
         scans: Arc::new(Semaphore::new(SCANS_MAX)),
         waits: Arc::new(Semaphore::new(WAITS_MAX)),
+        streams: Arc::new(Semaphore::new(events::STREAMS_MAX)),
+        web: Arc::default(),
         stop,
     };
     let (router, _) = table().split_for_parts();
@@ -135,6 +142,9 @@ fn table() -> OpenApiRouter<Arc<Admin>> {
         .routes(routes!(status::metrics))
         .routes(routes!(openapi::document))
         .routes(routes!(page::approval))
+        .routes(routes!(web::login))
+        .routes(routes!(web::callback))
+        .routes(routes!(web::logout))
         .routes(routes!(status::whoami))
         .routes(routes!(status::policy))
         .routes(routes!(status::journal))
@@ -142,6 +152,7 @@ fn table() -> OpenApiRouter<Arc<Admin>> {
         .routes(routes!(connections::show))
         .routes(routes!(approvals::list))
         .routes(routes!(approvals::show))
+        .routes(routes!(events::listen))
         .routes(routes!(decide::wait))
         .routes(routes!(decide::approve))
         .routes(routes!(decide::deny))

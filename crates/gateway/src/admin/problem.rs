@@ -81,6 +81,37 @@ impl Problem {
         Self::new("role_needed", StatusCode::FORBIDDEN, detail)
     }
 
+    /// Nobody can sign in with a browser here.
+    pub(super) fn sign_in_absent() -> Self {
+        let detail =
+            "Signing in with a browser is not set up: whoever runs the gateway does so under `sign_in`.";
+        Self::new("sign_in_absent", StatusCode::NOT_FOUND, detail)
+    }
+
+    /// The issuer does not serve.
+    pub(super) fn sign_in_unavailable() -> Self {
+        let detail = "The identity provider cannot be reached at the moment; try again soon.";
+        Self::new("sign_in_unavailable", StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
+    /// An answer that no attempt of this browser asked for.
+    pub(super) fn sign_in_unknown() -> Self {
+        let detail = "This sign-in was not begun in this browser, took too long, or is over; begin again.";
+        Self::new("sign_in_unknown", StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// The issuer, or what it says, does not let somebody in.
+    pub(super) fn sign_in_refused() -> Self {
+        let detail = "The identity provider did not confirm who you are; begin again, or ask whoever runs the gateway.";
+        Self::new("sign_in_refused", StatusCode::FORBIDDEN, detail)
+    }
+
+    /// A proof of who one is that is too old to decide with.
+    pub(super) fn sign_in_again() -> Self {
+        let detail = "Signing in was too long ago to decide; sign in again, then decide.";
+        Self::new("sign_in_again", StatusCode::FORBIDDEN, detail)
+    }
+
     /// Too much is asked at once.
     pub(super) fn busy() -> Self {
         Self::new(

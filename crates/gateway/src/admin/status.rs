@@ -128,6 +128,9 @@ pub(super) struct Whoami {
     /// From when on the token is refused.
     #[schema(format = DateTime)]
     token_expires_at: String,
+    /// What a browser's changes carry in the header `keyward-csrf`; absent for programs with a token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    csrf: Option<String>,
 }
 
 /// Who am I
@@ -137,6 +140,7 @@ pub(super) async fn whoami(caller: Caller) -> Json<Whoami> {
     Json(Whoami {
         principal: PrincipalView::from(&**caller.principal()),
         token_expires_at: caller.verified.expires_at.to_string(),
+        csrf: caller.web.as_ref().map(|web| web.csrf.clone()),
         roles: caller.roles,
     })
 }

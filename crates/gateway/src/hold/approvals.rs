@@ -14,13 +14,16 @@ use keyward_store::{
     Approval, ApprovalEvent, ApprovalState, Binding, CancelError, Change, Consumption, CreateError, Db,
     NewApproval, StoreError, VoteDecision, VoteError,
 };
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use crate::clock;
 
 /// How long a denial waits for a client that comes back after its own time-out.
 const UNTOLD_FOR: Duration = Duration::from_mins(2);
+
+/// Changes that wait for somebody who is slow to hear of them.
+const CHANGES_KEPT: usize = 1_024;
 
 /// The approvals of this gateway and those who wait for them.
 #[derive(Clone)]
@@ -46,6 +49,8 @@ struct Inner {
     db: Db,
     journal: Journal,
     waiting: Mutex<Waiting>,
+    /// Every change, for whoever watches all of them.
+    changes: broadcast::Sender<ApprovalId>,
 }
 
 #[derive(Default)]
@@ -74,7 +79,14 @@ pub struct Watched {
 impl Approvals {
     /// Over this database and journal.
     pub fn new(db: Db, journal: Journal) -> Self {
-        Self { inner: Arc::new(Inner { db, journal, waiting: Mutex::default() }) }
+        let changes = broadcast::Sender::new(CHANGES_KEPT);
+        Self { inner: Arc::new(Inner { db, journal, waiting: Mutex::default(), changes }) }
+    }
+
+    /// Hears of every approval that changes from now on. Who is slower than [`CHANGES_KEPT`] changes hears that some are
+    /// missing.
+    pub fn changes(&self) -> broadcast::Receiver<ApprovalId> {
+        self.inner.changes.subscribe()
     }
 
     /// Asks for an approval, or attaches to the one that the same request has.
@@ -236,6 +248,8 @@ impl Approvals {
                 // The change stands in the database; what it permits is refused by `forward` while the journal fails.
                 tracing::error!(approval = %event.approval, error = &error as &dyn std::error::Error, "not recorded");
             }
+            // Nobody may be listening.
+            _ = self.inner.changes.send(event.approval);
             let mut waiting = self.lock();
             let heard = match waiting.live.get(&event.approval) {
                 Some(live) => {

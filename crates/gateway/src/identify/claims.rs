@@ -56,11 +56,51 @@ pub(super) fn accept(
         None => optional_text(claims, "client_id")?,
     };
     audience(claims, party, settings)?;
+    let principal = principal(claims, settings)?;
+    Ok(Accepted { principal, expires_at, issued_at, client: party.map(Arc::from) })
+}
+
+/// What an ID token says about a sign-in.
+pub(super) struct SignedIn {
+    pub(super) principal: Principal,
+    /// When the person proved who they are (`auth_time`, else `iat`).
+    pub(super) at: Timestamp,
+}
+
+/// Checks everything but the signature of an ID token (OpenID Connect Core, section 3.1.3.7): that it is for `client` alone,
+/// and for the sign-in that `nonce` belongs to.
+pub(super) fn accept_id_token(
+    claims: &Claims,
+    settings: &IssuerSettings,
+    (client, nonce): (&str, &str),
+    now: Timestamp,
+) -> Result<SignedIn, IdentifyError> {
+    let (_, issued_at) = times(claims, settings.clock_skew, now)?;
+    let ours = IssuerSettings {
+        audiences: vec![client.to_owned()],
+        authorized_parties: Vec::new(),
+        ..settings.clone()
+    };
+    let party = optional_text(claims, "azp")?;
+    audience(claims, party, &ours)?;
+    if party.is_some_and(|party| party != client) {
+        return Err(IdentifyError::PartyWrong);
+    }
+    let said = required_text(claims, "nonce")?;
+    if aws_lc_rs::constant_time::verify_slices_are_equal(said.as_bytes(), nonce.as_bytes()).is_err() {
+        return Err(IdentifyError::ClaimMalformed("nonce"));
+    }
+    let issued_at = issued_at.ok_or(IdentifyError::ClaimMalformed("iat"))?;
+    let at = date(claims, "auth_time")?.unwrap_or(issued_at);
+    Ok(SignedIn { principal: principal(claims, settings)?, at })
+}
+
+fn principal(claims: &Claims, settings: &IssuerSettings) -> Result<Principal, IdentifyError> {
     let subject = required_text(claims, "sub")?;
     if subject.is_empty() || subject.len() > SUBJECT_BYTES_MAX {
         return Err(IdentifyError::ClaimMalformed("sub"));
     }
-    let principal = Principal {
+    Ok(Principal {
         issuer: settings.url.as_str().into(),
         subject: subject.into(),
         kind: kind(claims, subject, &settings.kind)?,
@@ -70,8 +110,7 @@ pub(super) fn accept(
             .filter(|name| !name.is_empty())
             .map(Arc::from),
         acting_for: actors(claims, &settings.url)?,
-    };
-    Ok(Accepted { principal, expires_at, issued_at, client: party.map(Arc::from) })
+    })
 }
 
 fn token_type(claims: &Claims, typ: Option<&str>, taken: TokenTypes) -> Result<(), IdentifyError> {

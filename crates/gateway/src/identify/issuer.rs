@@ -203,18 +203,8 @@ impl Issuer {
         {
             return Ok(url);
         }
-        let plain = self.settings.plain_http();
-        let base = self.settings.url.trim_end_matches('/');
-        let url = FetchUrl::parse(&format!("{base}/.well-known/openid-configuration"), plain)?;
-        let answer = self.http.get(&url, DISCOVERY_LIMITS).await?;
-        if answer.status != StatusCode::OK {
-            return Err(FetchError::Status(answer.status));
-        }
-        let document: Discovery = serde_json::from_slice(&answer.body)
-            .map_err(|_| FetchError::Content("is not a discovery document with issuer and jwks_uri"))?;
-        if document.issuer != self.settings.url {
-            return Err(FetchError::Content("names another issuer than the configured url"));
-        }
+        let document = self.document().await?;
+        let (url, plain) = (self.discovery_url()?, self.settings.plain_http());
         let jwks_uri = FetchUrl::parse(&document.jwks_uri, plain)?;
         if !jwks_uri.same_origin(&url) {
             return Err(FetchError::Content(
@@ -223,6 +213,41 @@ impl Issuer {
         }
         self.flight().discovered = Some((jwks_uri.clone(), now));
         Ok(jwks_uri)
+    }
+
+    /// Where people sign in, and where a code is exchanged: as discovery says, the latter at the issuer's own origin.
+    pub(super) async fn endpoints(&self) -> Result<(FetchUrl, FetchUrl), FetchError> {
+        let document = self.document().await?;
+        let (url, plain) = (self.discovery_url()?, self.settings.plain_http());
+        let missing = FetchError::Content("names no authorization_endpoint and token_endpoint");
+        let (Some(authorization), Some(token)) = (document.authorization_endpoint, document.token_endpoint)
+        else {
+            return Err(missing);
+        };
+        let (authorization, token) =
+            (FetchUrl::parse(&authorization, plain)?, FetchUrl::parse(&token, plain)?);
+        if !token.same_origin(&url) {
+            return Err(FetchError::Content("names a token_endpoint at another origin"));
+        }
+        Ok((authorization, token))
+    }
+
+    fn discovery_url(&self) -> Result<FetchUrl, FetchError> {
+        let base = self.settings.url.trim_end_matches('/');
+        FetchUrl::parse(&format!("{base}/.well-known/openid-configuration"), self.settings.plain_http())
+    }
+
+    async fn document(&self) -> Result<Discovery, FetchError> {
+        let answer = self.http.get(&self.discovery_url()?, DISCOVERY_LIMITS).await?;
+        if answer.status != StatusCode::OK {
+            return Err(FetchError::Status(answer.status));
+        }
+        let document: Discovery = serde_json::from_slice(&answer.body)
+            .map_err(|_| FetchError::Content("is not a discovery document with issuer and jwks_uri"))?;
+        if document.issuer != self.settings.url {
+            return Err(FetchError::Content("names another issuer than the configured url"));
+        }
+        Ok(document)
     }
 
     fn flight(&self) -> MutexGuard<'_, Flight> {
@@ -235,6 +260,10 @@ impl Issuer {
 struct Discovery {
     issuer: String,
     jwks_uri: String,
+    #[serde(default)]
+    authorization_endpoint: Option<String>,
+    #[serde(default)]
+    token_endpoint: Option<String>,
 }
 
 /// The end of a fetch that somebody waits for.

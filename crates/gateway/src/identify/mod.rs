@@ -21,6 +21,7 @@ mod settings;
 mod claims;
 mod issuer;
 mod jwks;
+mod sign_in;
 mod token;
 
 mod cache;
@@ -43,6 +44,7 @@ pub use credential::{CREDENTIAL_HEADERS, CredentialSource, Presented, presented_
 pub use error::IdentifyError;
 pub use issuer::IssuerHealth;
 pub use settings::{Algorithm, CLOCK_SKEW_MAX, IssuerSettings, KindRule, SettingsError, TokenTypes};
+pub use sign_in::{Attempt, Person, SignInClient, SignInError};
 
 /// The longest token, in bytes; longer ones are refused before anything is decoded.
 pub const TOKEN_BYTES_MAX: usize = 16 * 1_024;
@@ -214,6 +216,11 @@ impl Identity {
         self.0.refused.clear();
     }
 
+    /// The issuer with this url.
+    fn issuer(&self, url: &str) -> Result<&Arc<Issuer>, IdentifyError> {
+        self.0.issuers.iter().find(|issuer| issuer.settings.url == url).ok_or(IdentifyError::IssuerUnknown)
+    }
+
     async fn verify_anew(
         &self,
         text: &str,
@@ -222,12 +229,7 @@ impl Identity {
     ) -> Result<Arc<Verified>, IdentifyError> {
         let token = Token::parse(text)?;
         let iss = claims::issuer(&token.claims)?;
-        let issuer = self
-            .0
-            .issuers
-            .iter()
-            .find(|issuer| issuer.settings.url == iss)
-            .ok_or(IdentifyError::IssuerUnknown)?;
+        let issuer = self.issuer(iss)?;
         if !issuer.settings.takes(token.algorithm) {
             return Err(IdentifyError::AlgorithmRefused);
         }

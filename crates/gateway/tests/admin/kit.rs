@@ -316,6 +316,7 @@ fn settings(issuer: &str, url: &str) -> Settings {
     let policy = PolicySet::load(&[PolicySource::base()], &["credentials"]).unwrap();
     let member = |group: &str| vec![format!("group:{group}")];
     Settings {
+        sign_in: None,
         issuers: vec![IssuerSettings::new("test", issuer, vec![OURS.to_owned()])],
         connections: vec![ConnectionSettings {
             connection,

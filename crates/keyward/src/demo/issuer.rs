@@ -2,13 +2,15 @@
 //!
 //! Its signing key is made at start and never leaves the process, so its tokens mean nothing anywhere else.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine as _;
@@ -81,6 +83,8 @@ pub struct Issuer {
 }
 
 struct Keys {
+    /// Codes that were given and not used yet.
+    codes: Mutex<HashMap<String, Code>>,
     url: String,
     key: EcdsaKeyPair,
     key_id: String,
@@ -93,6 +97,7 @@ impl Issuer {
         let listener = loopback().await?;
         let address = listener.local_addr().map_err(DemoError::Listen)?;
         let keys = Arc::new(Keys {
+            codes: Mutex::default(),
             url: format!("http://{address}"),
             key: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| DemoError::Key)?,
             key_id: random_text(LETTERS_AND_DIGITS, 16)?,
@@ -101,6 +106,7 @@ impl Issuer {
         let app = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
             .route("/jwks", get(jwks))
+            .route("/authorize", get(authorize))
             .route("/token", post(token))
             .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
             .with_state(Arc::clone(&keys));
@@ -131,7 +137,6 @@ impl Issuer {
 impl Keys {
     fn token(&self, caller: Caller) -> Result<String, DemoError> {
         let now = now_seconds();
-        let header = json!({"alg": "ES256", "typ": "at+jwt", "kid": self.key_id});
         let claims = json!({
             "iss": self.url,
             "sub": caller.subject(),
@@ -144,8 +149,31 @@ impl Keys {
             "exp": now + TOKEN_SECONDS,
             "jti": random_text(LETTERS_AND_DIGITS, 22)?,
         });
+        self.signed("at+jwt", &claims)
+    }
+
+    /// What says to a client who signed in, for this attempt.
+    fn id_token(&self, code: &Code) -> Result<String, DemoError> {
+        let (now, caller) = (now_seconds(), code.caller);
+        let claims = json!({
+            "iss": self.url,
+            "sub": caller.subject(),
+            "aud": code.client,
+            "azp": code.client,
+            "name": caller.name(),
+            "groups": caller.groups(),
+            "nonce": code.nonce,
+            "auth_time": now,
+            "iat": now,
+            "exp": now + 300,
+        });
+        self.signed("JWT", &claims)
+    }
+
+    fn signed(&self, kind: &str, claims: &Value) -> Result<String, DemoError> {
+        let header = json!({"alg": "ES256", "typ": kind, "kid": self.key_id});
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let message = format!("{}.{}", part(&header), part(&claims));
+        let message = format!("{}.{}", part(&header), part(claims));
         let signature =
             self.key.sign(&SystemRandom::new(), message.as_bytes()).map_err(|_| DemoError::Key)?;
         Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref())))
@@ -169,8 +197,10 @@ async fn discovery(State(keys): State<Arc<Keys>>) -> Json<Value> {
         "issuer": url,
         "jwks_uri": format!("{url}/jwks"),
         "token_endpoint": format!("{url}/token"),
-        "grant_types_supported": ["client_credentials"],
-        "response_types_supported": ["token"],
+        "authorization_endpoint": format!("{url}/authorize"),
+        "grant_types_supported": ["client_credentials", "authorization_code"],
+        "response_types_supported": ["code"],
+        "code_challenge_methods_supported": ["S256"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
@@ -181,15 +211,28 @@ async fn jwks(State(keys): State<Arc<Keys>>) -> Json<Value> {
     Json(keys.jwks())
 }
 
-/// RFC 6749, 4.4: a token for `ci-bot` against its client secret.
+/// RFC 6749, 4.1 and 4.4: a token for `ci-bot` against its client secret, or what a code stands for.
 async fn token(State(keys): State<Arc<Keys>>, headers: HeaderMap, body: String) -> Response {
     let refuse = |status: StatusCode, error: &str| (status, Json(json!({"error": error}))).into_response();
-    let field = |name: &str| {
-        body.split('&')
-            .filter_map(|pair| pair.split_once('='))
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value)
-    };
+    let field = |name: &str| field(&body, name);
+    if field("grant_type") == Some("authorization_code") {
+        let code = field("code").and_then(|code| locked(&keys.codes).remove(code));
+        let verifier = field("code_verifier").unwrap_or_default();
+        let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
+        let fits = |code: &Code| {
+            code.challenge == challenge
+                && field("redirect_uri").is_some_and(|uri| uri == code.redirect_uri)
+                && field("client_id").is_some_and(|client| client == code.client)
+        };
+        let Some(code) = code.filter(fits) else { return refuse(StatusCode::BAD_REQUEST, "invalid_grant") };
+        let tokens = keys.id_token(&code).and_then(|id| Ok((id, keys.token(code.caller)?)));
+        return match tokens {
+            Ok((id_token, token)) => Json(json!({
+                "access_token": token, "id_token": id_token, "token_type": "Bearer", "expires_in": TOKEN_SECONDS}))
+            .into_response(),
+            Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+        };
+    }
     if field("grant_type") != Some("client_credentials") {
         return refuse(StatusCode::BAD_REQUEST, "unsupported_grant_type");
     }
@@ -217,6 +260,71 @@ async fn token(State(keys): State<Arc<Keys>>, headers: HeaderMap, body: String) 
         }
         Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
     }
+}
+
+/// A code, and what it was given for. Texts are as they came, percent-encoded.
+struct Code {
+    caller: Caller,
+    client: String,
+    redirect_uri: String,
+    nonce: String,
+    challenge: String,
+}
+
+/// The demo's page to sign in on: anybody may be anybody. With `as=SUBJECT` it does not ask.
+async fn authorize(State(keys): State<Arc<Keys>>, RawQuery(query): RawQuery) -> Response {
+    let query = query.unwrap_or_default();
+    let value = |name: &str| field(&query, name).unwrap_or_default().to_owned();
+    let redirect_uri = value("redirect_uri");
+    let loopback = ["http%3A%2F%2F127.0.0.1%3A", "http%3A%2F%2Flocalhost%3A"];
+    if !loopback.iter().any(|prefix| redirect_uri.starts_with(prefix)) || value("code_challenge").is_empty() {
+        return (StatusCode::BAD_REQUEST, "The demo signs in to loopback only, with PKCE.").into_response();
+    }
+    let Some(caller) = Caller::ALL.into_iter().find(|caller| caller.subject() == value("as")) else {
+        return chooser(&query);
+    };
+    let Ok(code) = random_text(LETTERS_AND_DIGITS, 32) else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let kept = Code {
+        caller,
+        client: value("client_id"),
+        redirect_uri: redirect_uri.clone(),
+        nonce: value("nonce"),
+        challenge: value("code_challenge"),
+    };
+    locked(&keys.codes).insert(code.clone(), kept);
+    let back = redirect_uri.replace("%3A", ":").replace("%2F", "/");
+    let location = format!("{back}?code={code}&state={}&iss={}", value("state"), keys.url);
+    (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
+}
+
+fn chooser(query: &str) -> Response {
+    // What stands in a query can leave an attribute with a quote only.
+    let query = query.replace('&', "&amp;").replace(['"', '<', '>'], "");
+    let link = |caller: &Caller| {
+        let (subject, name, groups) = (caller.subject(), caller.name(), caller.groups().join(", "));
+        format!("<li><a href=\"authorize?{query}&amp;as={subject}\">{name}</a> ({groups})</li>")
+    };
+    let people: Vec<String> = [Caller::Alice, Caller::Olivia].iter().map(link).collect();
+    Html(format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Demo sign-in</title></head><body><h1>Who are \
+         you?</h1><p>This is the demo's own identity provider: anybody may be anybody.</p><ul>{}</ul></body></html>",
+        people.concat()
+    ))
+    .into_response()
+}
+
+/// The first value of a name in a form, as it came.
+fn field<'f>(form: &'f str, name: &str) -> Option<&'f str> {
+    form.split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value)
+}
+
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

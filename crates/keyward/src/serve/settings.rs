@@ -9,7 +9,7 @@ use http::HeaderName;
 use keyward_core::Connection;
 use keyward_gateway::identify::{Algorithm, IssuerSettings, KindRule};
 use keyward_gateway::settings::{
-    ConnectionSettings, Credential, Holding, Http2, Inject, Limits, Roles, Settings,
+    ConnectionSettings, Credential, Holding, Http2, Inject, Limits, Roles, Settings, SignIn,
 };
 
 use crate::config::document::{self, Config};
@@ -47,6 +47,17 @@ pub(super) fn settings(loaded: &Loaded, admin: SocketAddr) -> Result<Settings, F
             connections_max: usize::try_from(config.limits.connections_max).unwrap_or(usize::MAX),
             ..Limits::default()
         },
+        sign_in: config.sign_in.as_ref().and_then(|sign_in| {
+            let issuer = config.issuers.iter().find(|issuer| issuer.name == sign_in.issuer)?;
+            Some(SignIn {
+                issuer: issuer.url.clone(),
+                client_id: sign_in.client_id.clone(),
+                client_secret: sign_in.client_secret.as_ref().map(|reference| reference.0.clone()),
+                scopes: sign_in.scopes.clone(),
+                session: sign_in.session.get(),
+                fresh: sign_in.fresh.get(),
+            })
+        }),
         roles: Roles {
             members: BTreeMap::from([
                 ("admin".to_owned(), config.roles.admin.clone()),

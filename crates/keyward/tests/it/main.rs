@@ -46,6 +46,8 @@ mod refusing;
 #[cfg(test)]
 mod running;
 #[cfg(test)]
+mod signing_in;
+#[cfg(test)]
 mod spellings;
 #[cfg(test)]
 mod starting;
