@@ -4,6 +4,7 @@
 
 mod rows;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use keyward_core::seal::SealingKey;
@@ -13,7 +14,7 @@ use crate::disk;
 use crate::error::{Doing, JournalError};
 use crate::identity::{IDENTITY, Identity};
 use crate::newest::Newest;
-use crate::record::{End, Frame, Kind, Record};
+use crate::record::{End, Frame, Kind, Record, SessionOpened};
 use crate::scan::{Next, Opened, Place, Scan};
 use crate::verify::FirstBad;
 
@@ -85,6 +86,34 @@ impl Reader {
             found.is_none()
         })?;
         Ok(found)
+    }
+
+    /// Calls `each` with every request that was judged, in order, and the session that it was judged in. Requests without a
+    /// session, and those of shredded ones, are passed over. Memory grows with the sessions, not with their content.
+    pub fn judged(&self, each: &mut dyn FnMut(&SessionOpened, &Judged)) -> Result<(), JournalError> {
+        let mut sessions: HashMap<SessionId, SessionOpened> = HashMap::new();
+        let kinds = [Kind::SessionOpened, Kind::SessionClosed, Kind::Intent, Kind::Refused];
+        let wanted = |place: &Place| kinds.iter().any(|kind| place.head.kind == *kind as u8);
+        self.scan(0, wanted, |_, record| {
+            let (session, judged) = match record {
+                Record::SessionOpened(opened) => {
+                    sessions.insert(opened.session, opened);
+                    return true;
+                }
+                Record::SessionClosed(closed) => {
+                    sessions.remove(&closed.session);
+                    return true;
+                }
+                Record::Intent(intent) => (Some(intent.session), Judged::Sent(intent)),
+                Record::Refused(refused) => (refused.session, Judged::Refused(refused)),
+                _ => return true,
+            };
+            if let Some(opened) = session.and_then(|session| sessions.get(&session)) {
+                each(opened, &judged);
+            }
+            true
+        })?;
+        Ok(())
     }
 
     /// The exchanges of one session, in the order of their intents. `content_bytes_max` bounds the bytes of bodies

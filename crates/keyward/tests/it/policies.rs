@@ -285,3 +285,52 @@ fn rules_that_only_observe_are_counted_and_each_decision_names_its_policy() {
     assert!(decided.iter().all(|line| line.to_string().contains(version)), "{log}");
     assert_eq!(decided.iter().filter(|line| line.to_string().contains("no-writes")).count(), 2, "{log}");
 }
+
+#[test]
+fn policy_simulate_decides_the_recorded_requests_anew() {
+    let upstream = Upstream::answering(|_| reply("200 OK", &[], "ok"));
+    let rules = format!("{ALLOW}  - {{id: no-put, effect: block, when: 'operation.method == \"PUT\"'}}\n");
+    let world = World::new(&http("plain", &upstream.url()), &rules);
+    let gateway = world.start();
+    let (alice, bot) = (world.alice(), world.token(Person::CiBot));
+    for (method, token, status) in
+        [("GET", &alice, 200), ("GET", &bot, 200), ("DELETE", &alice, 200), ("PUT", &alice, 403)]
+    {
+        assert_eq!(call(gateway.data, method, "/plain/x", token, &[], b"").status, status, "{method}");
+    }
+    let file = document(
+        &world,
+        "new.yaml",
+        "rules:
+  - {id: all, effect: allow, when: 'true'}
+  - {id: no-delete, effect: block, when: 'operation.method == \"DELETE\"'}
+  - {id: hold-bots, effect: approve, when: 'principal.subject == \"ci-bot\"', approval: {approvers: ['group:g'], min: 1, ttl: 1m}}
+  - {id: mask, effect: mask, when: 'operation.method == \"GET\"', mask: {detect: [credentials], where: [response]}}
+  - {id: odd, effect: block, when: 'finding.count > 0 && principal.subject == \"alice\" && operation.method == \"GET\"'}
+",
+    );
+    let changed = |arguments: &[&str]| {
+        let arguments = [&["policy", "simulate", "--policy", &file, "-o", "json"], arguments].concat();
+        let (code, out, err) = ended(&world.run(&arguments));
+        assert_eq!(code, 0, "{err}");
+        serde_json::from_str::<Value>(&out).unwrap()
+    };
+    let told = changed(&["--since", "1h"]);
+    assert_eq!((&told["requests"], &told["unchanged"]), (&4.into(), &0.into()), "{told}");
+    let row = |change: &str, rule: &str| {
+        let rows = told["changes"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["change"] == change && row["rule"] == rule);
+        row.unwrap_or_else(|| panic!("{change} {rule}: {told}")).clone()
+    };
+    assert_eq!(row("allow -> block", "no-delete")["requests"], 1);
+    assert_eq!(row("allow -> approve", "hold-bots")["principals"], 1);
+    assert_eq!(row("block -> allow", "all")["requests"], 1, "what was blocked then");
+    // What detectors found was not recorded, so this is only what may be.
+    assert_eq!(row("allow -> block", "odd")["uncertain"], 1);
+    let example = row("allow -> block", "no-delete")["examples"][0].as_str().unwrap().to_owned();
+    assert!(world.intents().iter().any(|intent| intent.request.to_string() == example));
+    assert_eq!(changed(&["--since", "1h", "--until", "30m"])["requests"], 0);
+    let (code, out, _) = ended(&world.run(&["policy", "simulate", "--policy", &file]));
+    assert!(code == 0 && out.contains("CHANGE") && out.contains("no-delete"), "{out}");
+    assert_eq!(upstream.seen().len(), 3, "nothing is sent");
+}

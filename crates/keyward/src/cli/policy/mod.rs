@@ -12,6 +12,7 @@ mod curl;
 mod eval;
 mod explain;
 mod shown;
+mod simulate;
 mod test;
 
 use super::Session;
@@ -48,6 +49,15 @@ Examples:
   keyward policy eval --as https://idp.example.com#bot --kind agent models -- curl /v1/chat/completions --json @chat.json
   keyward policy eval --as https://idp.example.com#alice models -- curl -X DELETE http://gateway:8700/models/v1/models/m")]
     Eval(eval::EvalArgs),
+    /// Decide the recorded requests anew: what would newly be blocked, held, masked or allowed
+    #[command(
+        after_help = "Reads the journal of the configuration's data directory, beside a running gateway; sends and changes nothing.
+Examples:
+  keyward policy simulate --policy policies/new.yaml --policy builtin:base
+  keyward policy simulate --since 7d --policy policies/new.yaml -o json
+  keyward policy simulate                  the documents of the configuration, against what was decided then"
+    )]
+    Simulate(simulate::SimulateArgs),
 }
 
 #[derive(Serialize)]
@@ -72,6 +82,7 @@ pub(super) fn run(command: PolicyCommand, session: &Session) -> Result<(), Failu
         }
         PolicyCommand::Explain(args) => explain::run(&args, session),
         PolicyCommand::Eval(args) => eval::run(&args, session),
+        PolicyCommand::Simulate(args) => simulate::run(&args, session),
         PolicyCommand::Test(args) => {
             let documents = documents(&args.files, session)?;
             test::run(&compiled(&documents, session)?, &args, session)
