@@ -87,6 +87,7 @@ impl World {
                 touches_secret_file: false,
                 fetches_private: false,
                 fields: Vec::new(),
+                inner: Vec::new(),
             },
             findings: RequestFindings::default(),
         }

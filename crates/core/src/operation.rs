@@ -104,4 +104,7 @@ pub struct Operation {
     /// The names at the top of a JSON body of a model API, sorted; those of its parameters' objects as `options.num_ctx`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,
+    /// What it holds: the requests of a batch, each of which is judged too, and which are not recorded one by one.
+    #[serde(skip)]
+    pub inner: Vec<Self>,
 }

@@ -44,14 +44,15 @@ impl fmt::Display for Signal {
 }
 
 /// What a call shows by itself, without knowing what its caller did before. `credential_found` tells whether detectors found
-/// a credential in the request.
+/// a credential in the request. What an operation holds shows as if it were done by itself.
 pub fn shown(operation: &Operation, now: Timestamp, credential_found: bool) -> impl Iterator<Item = Signal> {
+    let any = |seen: fn(&Operation) -> bool| seen(operation) || operation.inner.iter().any(seen);
     [
         (Signal::OffHours, off_hours(now)),
-        (Signal::Destructive, is_destructive(operation)),
+        (Signal::Destructive, any(is_destructive)),
         (Signal::SecretInRequest, credential_found),
-        (Signal::SecretFile, operation.touches_secret_file),
-        (Signal::PrivateAddress, operation.fetches_private),
+        (Signal::SecretFile, any(|it| it.touches_secret_file)),
+        (Signal::PrivateAddress, any(|it| it.fetches_private)),
     ]
     .into_iter()
     .filter_map(|(signal, seen)| seen.then_some(signal))
@@ -145,6 +146,7 @@ mod tests {
             touches_secret_file: false,
             fetches_private: false,
             fields: Vec::new(),
+            inner: Vec::new(),
         };
         // Wednesday, 2026-01-07: noon, and the last and first minutes of night.
         let minute = |minute: i64| Timestamp::from_micros((1_767_744_000 + minute * 60) * 1_000_000);
@@ -157,6 +159,13 @@ mod tests {
         operation.class = OperationClass::ModelExport;
         operation.fetches_private = true;
         assert_eq!(at(&operation, minute(12 * 60)), [Signal::Destructive, Signal::PrivateAddress]);
+        // In a batch as well.
+        let mut batch = operation.clone();
+        (batch.class, batch.fetches_private) = (OperationClass::BatchCreate, false);
+        "POST".clone_into(&mut batch.method);
+        assert_eq!(at(&batch, minute(12 * 60)), []);
+        batch.inner.push(operation.clone());
+        assert_eq!(at(&batch, minute(12 * 60)), [Signal::Destructive, Signal::PrivateAddress]);
         assert!(shown(&operation, minute(0), true).any(|signal| signal == Signal::SecretInRequest));
     }
 

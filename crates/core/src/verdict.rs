@@ -227,3 +227,37 @@ pub struct Decision {
     /// Rules in `mode: observe` that would have matched.
     pub observed: Vec<Arc<str>>,
 }
+
+impl Decision {
+    /// The decision over two operations that happen together or not at all: the stricter verdict with the rule behind
+    /// it, and the obligations of both.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        if other.verdict > self.verdict {
+            self.verdict = other.verdict;
+            self.rule.clone_from(&other.rule);
+            self.reason.clone_from(&other.reason);
+        }
+        let asked = match (self.approval.take(), &other.approval) {
+            (Some(mine), Some(other)) => Some(mine.and(other)),
+            (mine, other) => mine.or_else(|| other.clone()),
+        };
+        self.approval = asked.filter(|_| self.verdict == Verdict::Approve);
+        for mask in &other.mask {
+            if !self.mask.contains(mask) {
+                self.mask.push(mask.clone());
+            }
+        }
+        for limit in &other.limits {
+            if !self.limits.contains(limit) {
+                self.limits.push(limit.clone());
+            }
+        }
+        for (mine, other) in [(&mut self.matched, &other.matched), (&mut self.observed, &other.observed)] {
+            mine.extend(other.iter().cloned());
+            mine.sort();
+            mine.dedup();
+        }
+        self
+    }
+}

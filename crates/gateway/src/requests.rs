@@ -78,7 +78,8 @@ impl Session {
         let facts = |operation: &Operation| {
             (operation.class, operation.touches_secret_file, operation.fetches_private)
         };
-        if facts(&operation) != facts(before) {
+        let all = |of: &Operation| [of].into_iter().chain(&of.inner).map(facts).collect::<Vec<_>>();
+        if all(&operation) != all(before) {
             return Err(Refusal::new(
                 RefusalKind::BadRequest,
                 "A rule masks this request, and would change what it does by that; send it without the secret.",

@@ -104,6 +104,7 @@ fn intent(request: u128, session: u128) -> Record {
         touches_secret_file: false,
         fetches_private: false,
         fields: Vec::new(),
+        inner: Vec::new(),
     };
     Record::Intent(Box::new(Intent {
         request: RequestId::new(request),

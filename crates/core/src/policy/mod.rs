@@ -236,9 +236,19 @@ impl PolicySet {
         &self.version
     }
 
-    /// The verdict, the rule behind it, and the obligations.
+    /// The verdict, the rule behind it, and the obligations. What the operation holds is judged with it: the strictest
+    /// verdict holds for the whole, and obligations add up.
     pub fn decide(&self, facts: &Facts<'_>) -> Arc<Decision> {
-        self.cache.get_or(&self.reads, facts, || decide::decide(&self.rules, self.candidates(facts), facts))
+        let alone = |facts: &Facts<'_>| {
+            self.cache
+                .get_or(&self.reads, facts, || decide::decide(&self.rules, self.candidates(facts), facts))
+        };
+        let outer = alone(facts);
+        if facts.operation.inner.is_empty() {
+            return outer;
+        }
+        let inner = facts.operation.inner.iter().map(|operation| alone(&Facts { operation, ..*facts }));
+        Arc::new(inner.fold((*outer).clone(), |all, one| all.and(&one)))
     }
 
     /// The rules that may apply, in their order.
@@ -248,7 +258,9 @@ impl PolicySet {
 
     /// [`Self::decide`] without what it remembers: what a decision over new facts costs.
     pub fn decide_anew(&self, facts: &Facts<'_>) -> Decision {
-        decide::decide(&self.rules, self.candidates(facts), facts)
+        let alone = |facts: &Facts<'_>| decide::decide(&self.rules, self.candidates(facts), facts);
+        let inner = facts.operation.inner.iter().map(|operation| alone(&Facts { operation, ..*facts }));
+        inner.fold(alone(facts), |all, one| all.and(&one))
     }
 
     /// The names of all rules, sorted.

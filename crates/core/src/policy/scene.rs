@@ -294,6 +294,7 @@ fn read_operation(report: &mut Report<'_>, given: Map<'_>) -> Option<Operation> 
         touches_secret_file: touches_secret_file?,
         fetches_private: fetches_private?,
         fields: texts_or_none(report, map, "fields"),
+        inner: Vec::new(),
     })
 }
 

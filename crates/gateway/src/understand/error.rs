@@ -68,6 +68,18 @@ pub enum UnderstandError {
     /// An image whose size cannot be told.
     #[error("an image cannot be measured")]
     MediaType,
+    /// A batch names no endpoint that can be judged.
+    #[error("the batch's endpoint is no path")]
+    Endpoint,
+    /// A batch cannot be read.
+    #[error("the batch cannot be read")]
+    Batch,
+    /// A batch holds more than is looked at.
+    #[error("the batch is too long")]
+    BatchLong,
+    /// A request of a batch, by its number from 1 (the line, in a file), and the code of what is wrong with it.
+    #[error("request {0} of the batch cannot be understood: {1}")]
+    Line(usize, &'static str),
     /// A field changes the method.
     #[error("a field changes the method")]
     Method,
@@ -77,7 +89,7 @@ impl UnderstandError {
     /// The status of the answer.
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::Media => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Media | Self::BatchLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ContentEncoding | Self::ContentType | Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             _ => StatusCode::BAD_REQUEST,
         }
@@ -100,6 +112,10 @@ impl UnderstandError {
             Self::ContentType => "content_type_unsupported",
             Self::Route => "route_ambiguous",
             Self::Method => "method_overridden",
+            Self::Endpoint => "batch_endpoint",
+            Self::Batch => "batch_unreadable",
+            Self::BatchLong => "batch_too_long",
+            Self::Line(..) => "batch_request",
             Self::Media => "media_too_large",
             Self::MediaType => "media_type_unsupported",
             Self::Fields => "body_too_many_fields",
@@ -137,6 +153,16 @@ impl UnderstandError {
                 "The path is one of this connection's routes in another spelling (letters, escapes, slashes, parameters); write it as the route is written."
             }
             Self::Method => "`_method` changes the method of a call; send the call with that method instead.",
+            Self::Endpoint => "A batch must name its `endpoint` as a path, like `/v1/chat/completions`.",
+            Self::Batch => "The batch cannot be read: its requests must stand where its API has them.",
+            Self::BatchLong => {
+                "A batch holds at most 10000 requests here, and a request names at most 1024 files; send several."
+            }
+            Self::Line(number, code) => {
+                return Cow::Owned(format!(
+                    "Request {number} of the batch (in a file, its line) cannot be understood, so none of it passes: {code}."
+                ));
+            }
             Self::Media => {
                 "An image has more than 67108864 pixels, or audio more than 26214400 bytes or 2 GiB once it is decoded; send a smaller one."
             }

@@ -2,9 +2,10 @@
 //! The test below runs them over the seeds and their mutations; a fuzzer may run them over everything.
 
 use base64::Engine as _;
+use keyward_core::ConnectionKind;
 
 use super::secret_files::Pointer;
-use super::{fields, json, media, secret_files, tool_call};
+use super::{fields, json, media, secret_files, tool_call, understand};
 
 /// A name that is seen is seen through one more layer of escapes.
 ///
@@ -64,6 +65,22 @@ pub fn media(data: &[u8]) {
     assert_eq!(media::check_upload(data, false), media::check_text(&url), "base64 changes what an image is");
 }
 
+/// A file for a batch holds an operation for each line, or is refused.
+///
+/// # Panics
+/// When it passes with fewer.
+pub fn batch(data: &[u8]) {
+    let head = b"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n";
+    let body = [&head[..], data, b"\r\n--b--\r\n"].concat();
+    let typed = http::HeaderValue::from_static("multipart/form-data; boundary=b");
+    let headers = http::HeaderMap::from_iter([(http::header::CONTENT_TYPE, typed)]);
+    if let Ok(operation) = understand(ConnectionKind::OpenAi, "POST", "/v1/files", "", &headers, Some(&body))
+    {
+        let lines = data.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
+        assert!(operation.inner.len() >= lines, "a line of a batch was not judged");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,9 +89,10 @@ mod tests {
 
     #[test]
     fn seeds_and_their_mutations_hold() {
-        let targets: [Target; 6] = [
+        let targets: [Target; 7] = [
             ("arguments", arguments),
             ("secret_files", secret_files),
+            ("batch", batch),
             ("media", media),
             ("private_urls", private_urls),
             ("wire_shell", keyward_wire::fuzz::shell),

@@ -129,6 +129,12 @@ const PROSE_NAMES: &[&str] = &[
     "stop_sequences",
 ];
 
+/// Names of files that were uploaded before, by id.
+const FILE_NAMES: &[&str] =
+    &["input_file_id", "training_file", "validation_file", "file_id", "file_ids", "file_name", "fileName"];
+/// Most files that one request uses.
+const FILES_MAX: usize = 1024;
+
 /// Where URLs and hosts lead.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Leads {
@@ -148,6 +154,8 @@ pub(super) struct Judged {
     pub(super) tools: Vec<String>,
     pub(super) touches_secret_file: bool,
     pub(super) leads: Leads,
+    /// Ids of files that are used.
+    pub(super) files: Vec<String>,
     /// Images and audio are measured.
     measures: bool,
     inside: usize,
@@ -261,6 +269,8 @@ enum Place {
     /// `input`: an object is the arguments of a tool, anything else is prose or messages.
     Input,
     Reference,
+    /// The id of a file.
+    File,
     /// What a tool's arguments may be: names and descriptions, none of them an argument.
     Schema,
     /// What a model reads.
@@ -285,6 +295,7 @@ impl Place {
             (Self::Tool, "type") => Self::ToolType,
             (Self::Tool, "function") => Self::Function,
             (_, "input") => Self::Input,
+            (_, name) if FILE_NAMES.contains(&name) => Self::File,
             (_, name) if REFERENCE_NAMES.contains(&name) => Self::Reference,
             (_, name) if PROSE_NAMES.contains(&name) => Self::Prose,
             _ => Self::Plain,
@@ -294,7 +305,7 @@ impl Place {
     fn element(self) -> Self {
         match self {
             Self::Tools => Self::Tool,
-            Self::Argument | Self::Reference | Self::Schema | Self::Prose => self,
+            Self::Argument | Self::Reference | Self::File | Self::Schema | Self::Prose => self,
             Self::Input => Self::Prose,
             _ => Self::Plain,
         }
@@ -386,6 +397,15 @@ impl<'de> Visitor<'de> for Walk<'_> {
             }
             Place::Argument => judged.see_argument(text),
             Place::Reference => judged.see_reference(text),
+            Place::File => {
+                judged.see_reference(text);
+                if !text.is_empty() && !judged.files.iter().any(|file| file == text) {
+                    if judged.files.len() >= FILES_MAX {
+                        return Err(judged.refuse(UnderstandError::BatchLong));
+                    }
+                    judged.files.push(text.to_owned());
+                }
+            }
             Place::Plain => judged.see_pointer(text, Pointer::Any),
             Place::Prose | Place::Input => judged.see_links(text),
             Place::Function | Place::Schema => {}

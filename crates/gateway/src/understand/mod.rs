@@ -22,6 +22,7 @@ pub mod fuzz;
 mod gemini;
 mod generic;
 mod head;
+mod inner;
 mod json;
 mod kserve;
 mod media;
@@ -43,6 +44,7 @@ use keyward_core::{ConnectionKind, Operation, OperationClass, Resource};
 
 pub use self::error::UnderstandError;
 pub use self::fields::{FIELDS_MAX, STOPS_MAX};
+pub use self::inner::BATCH_REQUESTS_MAX;
 pub use self::json::{JSON_DEPTH_MAX, TOOLS_MAX};
 pub use self::media::{AUDIO_BYTES_MAX, AUDIO_DECODED_BYTES_MAX, IMAGE_PIXELS_MAX};
 pub use self::own::{OwnRoute, OwnRouteError};
@@ -84,8 +86,10 @@ pub fn body_need(kind: ConnectionKind, method: &Method, path: &str, headers: &He
     let Ok(path) = Path::read(path) else { return BodyNeed::None };
     let found = find(kind, method.as_str(), &path, "", headers);
     match found.body {
-        // What is uploaded to be decoded at once is measured first.
-        Body::Multipart if decodes(found.class) => BodyNeed::Whole,
+        // What is uploaded to be decoded, or for a batch, is looked at first.
+        Body::Multipart if decodes(found.class) || inner::is_batch_file(kind, &found, &path) => {
+            BodyNeed::Whole
+        }
         // Where no body belongs, its absence is worth proving.
         Body::Json | Body::JsonOrNothing | Body::Nothing | Body::Form | Body::Text => BodyNeed::Whole,
         Body::Multipart | Body::Unread | Body::JsonOrOther if body::is_plain_multipart(headers) => {
@@ -135,6 +139,7 @@ pub fn understand<'r>(
     } else {
         found.class
     };
+    let inner = inner::read(kind, &found, method, &canonical, headers, body)?;
     let mut model = if found.model.is_empty() { judged.model } else { found.model };
     if model.is_empty()
         && let Some(named) = body.filter(|_| loads(class)).and_then(named_in)
@@ -146,9 +151,11 @@ pub fn understand<'r>(
         model.truncate(name);
     }
     check(kind, class, &canonical, &model, &fields)?;
-    Ok(Operation {
+    let mut files = judged.files.into_iter();
+    let file = if found.file.is_empty() { files.next().unwrap_or_default() } else { found.file };
+    let mut operation = Operation {
         class,
-        resource: Resource { model, file: found.file, tools: judged.tools },
+        resource: Resource { model, file, tools: judged.tools },
         method: method.to_owned(),
         path: path.to_owned(),
         query: query.to_owned(),
@@ -159,7 +166,24 @@ pub fn understand<'r>(
         fetches_private: judged.leads == Leads::Inside
             || (kind == ConnectionKind::Tgi && judged.leads == Leads::LinkedInside),
         fields: fields.into_names(),
-    })
+        inner,
+    };
+    hold_files(&mut operation, files);
+    Ok(operation)
+}
+
+/// Every file that a call uses is judged: those beyond the first as calls of their own. A batch's requests are on its file.
+fn hold_files(operation: &mut Operation, more: impl Iterator<Item = String>) {
+    for inner in &mut operation.inner {
+        if inner.resource.file.is_empty() {
+            inner.resource.file.clone_from(&operation.resource.file);
+        }
+    }
+    let alone = Operation { inner: Vec::new(), ..operation.clone() };
+    operation.inner.extend(more.map(|file| {
+        let resource = Resource { file, ..alone.resource.clone() };
+        Operation { resource, ..alone.clone() }
+    }));
 }
 
 /// What stands in a body, as its route reads it.

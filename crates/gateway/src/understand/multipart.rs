@@ -19,16 +19,50 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// What is looked at of a field that is text, in bytes.
 const FIELD_BYTES_MAX: usize = 256 * 1024;
 
+/// One part.
+pub(super) struct Part<'b> {
+    /// Its head, in lower case.
+    lower: String,
+    head: String,
+    pub(super) value: &'b [u8],
+}
+
+impl Part<'_> {
+    pub(super) fn is_file(&self) -> bool {
+        self.lower.contains("filename")
+    }
+
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        let quoted = [format!("name=\"{name}\""), format!("name='{name}'"), format!("name={name}")];
+        let plain: String = self.lower.chars().filter(|c| !c.is_whitespace()).collect();
+        quoted.iter().any(|form| plain.contains(form))
+    }
+}
+
 /// What the verdict looks at in a multipart body. Files are measured where `media` is given, which says whether they are
 /// audio.
 pub(super) fn read(body: &[u8], headers: &HeaderMap, media: Option<bool>) -> Result<Judged, UnderstandError> {
     let mut judged = Judged::default();
-    if body.is_empty() {
-        return Ok(judged);
+    for part in parts(body, headers)? {
+        judged.see_reference(&part.head);
+        if part.is_file() {
+            if let Some(audio) = media {
+                media::check_upload(part.value, audio)?;
+            }
+        } else {
+            let value = part.value.get(..part.value.len().min(FIELD_BYTES_MAX)).unwrap_or_default();
+            judged.see_argument(String::from_utf8_lossy(value).trim());
+        }
     }
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let boundary = content_type.and_then(boundary).ok_or(UnderstandError::ContentType)?;
-    let delimiter = [b"--", boundary.as_bytes()].concat();
+    Ok(judged)
+}
+
+/// The parts of a body.
+pub(super) fn parts<'b>(body: &'b [u8], headers: &HeaderMap) -> Result<Vec<Part<'b>>, UnderstandError> {
+    if body.is_empty() {
+        return Ok(Vec::new());
+    }
+    let delimiter = delimiter(headers).ok_or(UnderstandError::ContentType)?;
     let ends: Vec<usize> = memmem::find_iter(body, &delimiter)
         .filter(|at| *at == 0 || body.get(at - 1) == Some(&b'\n'))
         .take(PARTS_MAX + 2)
@@ -36,6 +70,7 @@ pub(super) fn read(body: &[u8], headers: &HeaderMap, media: Option<bool>) -> Res
     if ends.is_empty() || ends.len() > PARTS_MAX + 1 {
         return Err(UnderstandError::Form);
     }
+    let mut parts = Vec::new();
     for (number, at) in ends.iter().enumerate() {
         let after = at + delimiter.len();
         let end = ends.get(number + 1).copied().unwrap_or(body.len());
@@ -43,12 +78,30 @@ pub(super) fn read(body: &[u8], headers: &HeaderMap, media: Option<bool>) -> Res
         if part.starts_with(b"--") {
             break;
         }
-        see_part(part, media, &mut judged)?;
+        parts.push(part_of(part)?);
     }
-    Ok(judged)
+    Ok(parts)
 }
 
-fn see_part(part: &[u8], media: Option<bool>, judged: &mut Judged) -> Result<(), UnderstandError> {
+/// Whether strict readers part a body as [`parts`] does: every text that may be a delimiter is one, and the last ends it.
+pub(super) fn has_one_reading(body: &[u8], headers: &HeaderMap) -> bool {
+    let Some(delimiter) = delimiter(headers) else { return false };
+    let mut last = false;
+    memmem::find_iter(body, &delimiter).all(|at| {
+        let behind = body.get(at + delimiter.len()..).unwrap_or_default();
+        let begins = at == 0 || body.get(..at).is_some_and(|before| before.ends_with(b"\r\n"));
+        let sound = !last && begins && (behind.starts_with(b"\r\n") || behind.starts_with(b"--"));
+        last |= behind.starts_with(b"--");
+        sound
+    }) && last
+}
+
+fn delimiter(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    Some([b"--", content_type.and_then(boundary)?.as_bytes()].concat())
+}
+
+fn part_of(part: &[u8]) -> Result<Part<'_>, UnderstandError> {
     // The rest of the delimiter's line, then the head, then an empty line.
     let line = memchr::memchr(b'\n', part).ok_or(UnderstandError::Form)?;
     let rest = part.get(line + 1..).unwrap_or_default();
@@ -57,18 +110,12 @@ fn see_part(part: &[u8], media: Option<bool>, judged: &mut Judged) -> Result<(),
     if end > HEAD_BYTES_MAX {
         return Err(UnderstandError::Form);
     }
-    let head = String::from_utf8_lossy(rest.get(..end).unwrap_or_default());
-    judged.see_reference(&head);
-    let lower = head.to_ascii_lowercase();
-    let is_file = lower.contains("filename");
+    let head = String::from_utf8_lossy(rest.get(..end).unwrap_or_default()).into_owned();
+    let line =
+        |text| <[u8]>::strip_prefix(text, b"\r\n").or_else(|| text.strip_prefix(b"\n")).unwrap_or(text);
     let value = rest.get(end..).unwrap_or_default();
-    if is_file {
-        let content = value.trim_ascii_start();
-        return media.map_or(Ok(()), |audio| media::check_upload(content, audio));
-    }
-    let value = value.get(..value.len().min(FIELD_BYTES_MAX)).unwrap_or_default();
-    judged.see_argument(String::from_utf8_lossy(value).trim());
-    Ok(())
+    let value = if none { line(value) } else { line(line(value)) };
+    Ok(Part { lower: head.to_ascii_lowercase(), head, value })
 }
 
 /// Where a head ends: before its first empty line.

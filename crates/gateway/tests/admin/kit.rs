@@ -297,6 +297,7 @@ pub(crate) fn operation() -> Operation {
         touches_secret_file: false,
         fetches_private: false,
         fields: Vec::new(),
+        inner: Vec::new(),
     }
 }
 

@@ -65,6 +65,7 @@ pub(crate) fn intent(request: u128, session: u128) -> Record {
         touches_secret_file: false,
         fetches_private: false,
         fields: Vec::new(),
+        inner: Vec::new(),
     };
     let decision = DecisionRecord {
         verdict: Verdict::Approve,

@@ -363,7 +363,7 @@ fn catalogue_91_what_unpacks_to_gigabytes_is_a_413_in_every_dialect_and_upload()
         for (path, body) in chats(&BASE64_STANDARD.encode(&bytes), kind) {
             if fine { passes(&scene, path, &body) } else { refused(&scene, path, &body, 413, "decoded") }
         }
-        let head = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.bin\"\r\n\r\n";
+        let head = "--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nvision\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.bin\"\r\n\r\n";
         let form = [head.as_bytes(), &bytes, b"\r\n--b--\r\n"].concat();
         for path in ["/vllm/v1/audio/transcriptions", "/openai/v1/images/edits", "/openai/v1/files"] {
             let before = scene.upstream.seen().len();
@@ -375,4 +375,129 @@ fn catalogue_91_what_unpacks_to_gigabytes_is_a_413_in_every_dialect_and_upload()
     let tiff =
         asking(&json!([{"type": "image_url", "image_url": {"url": "data:image/tiff;base64,SUkqAAgAAAA="}}]));
     refused(&scene, "/vllm/v1/chat/completions", &tiff, 415, "cannot be told");
+}
+
+const BATCHES: &str = "  - {id: all, effect: allow, when: 'operation.class != \"unknown\"'}
+  - {id: no-training, effect: block, when: 'operation.class == \"finetune.create\"', message: Not that.}
+  - {id: no-big-model, effect: block, when: 'operation.resource.model == \"big\"', message: Not that one.}
+  - {id: not-this-file, effect: block, when: 'operation.resource.file == \"file-secret\"', message: Not that file.}
+  - {id: embeddings-wait, effect: approve, when: 'operation.class == \"embeddings\"', reason: Asks, approval: {approvers: ['group:model-owners'], min: 1, ttl: 1m}}
+";
+
+fn upload(scene: &Scene, purpose: &str, lines: &[String]) -> Answer {
+    let file = lines.join("\n");
+    let body = format!(
+        "--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\n{purpose}\r\n--b\r\nContent-Disposition: form-data; \
+         name=\"file\"; filename=\"a.jsonl\"\r\n\r\n{file}\r\n--b--\r\n"
+    );
+    let headers = [("Content-Type", "multipart/form-data; boundary=b"), ("Prefer", "respond-async")];
+    scene.post("/openai/v1/files", &headers, body.as_bytes())
+}
+
+#[test]
+fn catalogue_95_every_request_of_a_batch_is_judged_and_one_refuses_all() {
+    let scene = scene(BATCHES);
+    let line = |url: &str, body: Value| {
+        json!({"custom_id": "x", "method": "POST", "url": url, "body": body}).to_string()
+    };
+    let chat = |model: &str| {
+        line("/v1/chat/completions", json!({"model": model, "messages": [{"role": "user", "content": "x"}]}))
+    };
+    let secret = line(
+        "/v1/chat/completions",
+        json!({"model": "m", "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://10.0.0.1/"}}]}]}),
+    );
+    let fine = chat("m");
+    for purpose in ["batch", "user_data"] {
+        for (bad, status, says) in [
+            (chat("big"), 403, "no-big-model"),
+            (line("/v1/fine_tuning/jobs", json!({"model": "m"})), 403, "no-training"),
+            (line("/v1/nobody/knows", json!({})), 403, "no rule allows"),
+            (secret.clone(), 403, "no-private-urls"),
+            ("{\"url\": ".to_owned(), 400, "Request 3"),
+            (line("/v1/chat/completions", json!({"model": "../m"})), 400, "Request 3"),
+            (line("https://evil.example/v1/chat/completions", json!({})), 400, "Request 3"),
+        ] {
+            let answer = upload(&scene, purpose, &[fine.clone(), fine.clone(), bad.clone(), fine.clone()]);
+            assert_eq!(answer.status, status, "{bad}: {}", answer.text());
+            assert!(answer.text().contains(says), "{bad}: {}", answer.text());
+            assert!(scene.upstream.saw_nothing(), "{bad}");
+        }
+    }
+    let many = vec![json!({"method": "GET", "url": "/v1/models"}).to_string(); 10_001];
+    assert_eq!(upload(&scene, "batch", &many).status, 413);
+    let message = |model: &str| json!({"custom_id": "x", "params": {"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "x"}]}});
+    let batch =
+        |models: &[&str]| json!({"requests": models.iter().map(|model| message(model)).collect::<Vec<_>>()});
+    refused(&scene, "/anthropic/v1/messages/batches", &batch(&["m", "big"]), 403, "no-big-model");
+    let gemini = |key: &str, url: &str| json!({"batch": {key: {"requests": {"requests": [{"request": {"contents": [{"parts": [{"fileData": {"fileUri": url}}]}]}}]}}}});
+    for key in ["inputConfig", "input_config"] {
+        refused(
+            &scene,
+            "/gemini/v1beta/models/m:batchGenerateContent",
+            &gemini(key, "http://10.0.0.1/"),
+            403,
+            "no-private-urls",
+        );
+        refused(
+            &scene,
+            "/gemini/v1beta/models/big:batchGenerateContent",
+            &gemini(key, "https://example.com/"),
+            403,
+            "no-big-model",
+        );
+    }
+    for endpoint in ["/v1/fine_tuning/jobs", "/v1/nobody/knows"] {
+        refused(&scene, "/openai/v1/batches", &json!({"endpoint": endpoint, "input_file_id": "f"}), 403, "");
+    }
+    assert!(scene.upstream.saw_nothing());
+
+    // One that needs an approval makes the whole wait.
+    let embed = line("/v1/embeddings", json!({"model": "m", "input": "x"}));
+    let held = upload(&scene, "batch", &[fine.clone(), embed]);
+    assert_eq!(held.status, 202, "{}", held.text());
+    assert!(scene.upstream.saw_nothing());
+
+    assert_eq!(upload(&scene, "batch", &[fine.clone(), fine]).status, 200);
+    passes(&scene, "/anthropic/v1/messages/batches", &batch(&["m", "n"]));
+    passes(&scene, "/openai/v1/batches", &json!({"endpoint": "/v1/chat/completions", "input_file_id": "f"}));
+    passes(
+        &scene,
+        "/gemini/v1beta/models/m:batchGenerateContent",
+        &gemini("inputConfig", "https://example.com/x"),
+    );
+}
+
+#[test]
+fn catalogue_85_a_file_is_judged_at_its_upload_and_named_at_its_use() {
+    let scene = scene(BATCHES);
+    let used = |file: &str| {
+        json!({"model": "m", "input": [{"role": "user", "content": [
+        {"type": "input_file", "file_id": "file-1"}, {"type": "input_file", "file_id": file}]}]})
+    };
+    refused(&scene, "/openai/v1/responses", &used("file-secret"), 403, "not-this-file");
+    refused(
+        &scene,
+        "/openai/v1/batches",
+        &json!({"endpoint": "/v1/chat/completions", "input_file_id": "file-secret"}),
+        403,
+        "not-this-file",
+    );
+    refused(
+        &scene,
+        "/openai/v1/uploads",
+        &json!({"purpose": "batch", "filename": "a", "bytes": 9}),
+        403,
+        "no-uploads-in-parts",
+    );
+    let part =
+        "--b\r\nContent-Disposition: form-data; name=\"data\"; filename=\"a\"\r\n\r\n{\"url\":\r\n--b--\r\n";
+    let headers = [("Content-Type", "multipart/form-data; boundary=b")];
+    for path in ["/openai/v1/uploads/u/parts", "/gemini/upload/v1beta/files"] {
+        let answer = scene.post(path, &headers, part.as_bytes());
+        assert_eq!(answer.status, 403, "{path}");
+        assert!(answer.text().contains("no-uploads-in-parts"), "{}", answer.text());
+    }
+    assert!(scene.upstream.saw_nothing());
+    passes(&scene, "/openai/v1/responses", &used("file-2"));
 }

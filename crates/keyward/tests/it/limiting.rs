@@ -19,7 +19,7 @@ fn scene(rules: &str, answer: &'static str) -> Scene {
 }
 
 fn chat(scene: &Scene) -> crate::kit::Answer {
-    post_json(scene.gateway.data, CHAT, &scene.token, "{\"model\": \"m\", \"messages\": []}")
+    post_json(scene.gateway.data, CHAT, &scene.token, "{\"model\": \"m\", \"messages\": [{}]}")
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn risk_tells_first_uses_and_changed_tools_also_after_a_restart() {
     let rules = "  - {id: risky, effect: block, when: '\"changed_tool\" in risk.signals', message: A tool changed.}\n";
     let mut scene = scene(rules, "{}");
     let body = |described: &str| {
-        json!({"model": "m", "messages": [], "tools": [{"type": "function", "function": {
+        json!({"model": "m", "messages": [{}], "tools": [{"type": "function", "function": {
             "name": "lookup", "description": described, "parameters": {}}}]})
         .to_string()
     };

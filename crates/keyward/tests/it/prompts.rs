@@ -57,7 +57,7 @@ fn a_prompt_with_a_credential_is_blocked_by_rule() {
     assert_eq!(scene.post(CHAT, &[JSON, ("X-Note", LEAKED)], clean.as_bytes()).status, 403);
     // An upload that no rule but this one looks at.
     let upload = format!(
-        "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.jsonl\"\r\n\r\n{{\"token\": \"{LEAKED}\"}}\r\n--b--\r\n"
+        "--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nfine-tune\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.jsonl\"\r\n\r\n{{\"token\": \"{LEAKED}\"}}\r\n--b--\r\n"
     );
     let multipart = ("Content-Type", "multipart/form-data; boundary=b");
     assert_eq!(scene.post("/models/v1/files", &[multipart], upload.as_bytes()).status, 403);

@@ -67,6 +67,7 @@ pub(crate) fn asked_by(who: &Principal, body: &[u8]) -> NewApproval {
         touches_secret_file: false,
         fetches_private: false,
         fields: Vec::new(),
+        inner: Vec::new(),
     };
     NewApproval {
         id: ApprovalId::new(u128::from(NEXT.fetch_add(1, Ordering::Relaxed))),

@@ -86,3 +86,46 @@ fn decisions_are_remembered_within_bounds() {
     world.operation.resource.model = "other".to_owned();
     assert!(Arc::ptr_eq(&first, &policy.decide(&world.facts())));
 }
+
+#[test]
+fn catalogue_95_the_strictest_verdict_over_what_an_operation_holds() {
+    use OperationClass::{AdminConfig, ChatCompletions, Embeddings, Images, Rerank};
+    let policy = load(
+        "  - {id: allowed, effect: allow, when: 'operation.class in [\"batch.create\", \"chat.completions\", \"embeddings\"]'}
+  - {id: asked, effect: approve, when: 'operation.class == \"embeddings\"', reason: R, approval: {approvers: ['group:a'], min: 1, ttl: 10m}}
+  - {id: asked-more, effect: approve, when: 'operation.class == \"rerank\"', reason: R, approval: {approvers: ['group:b'], min: 2, ttl: 5m}}
+  - {id: blocked, effect: block, when: 'operation.class == \"admin.config\"', message: M}
+  - {id: limited, effect: limit, when: 'operation.class == \"rerank\"', limit: {requests: 5, per: 1h}}
+  - {id: masked, effect: mask, when: 'operation.class == \"embeddings\"', mask: {detect: [pii], where: [response]}}
+",
+    )
+    .expect("loads");
+    let mut world = World::new();
+    world.operation.class = OperationClass::BatchCreate;
+    let mut decided = |classes: &[OperationClass]| {
+        world.operation.inner.clear();
+        for class in classes {
+            let mut inner = world.operation.clone();
+            (inner.class, inner.inner) = (*class, Vec::new());
+            world.operation.inner.push(inner);
+        }
+        let decision = policy.decide(&world.facts());
+        assert_eq!(*decision, policy.decide_anew(&world.facts()));
+        (*decision).clone()
+    };
+    let plain = decided(&[ChatCompletions, ChatCompletions]);
+    assert_eq!((plain.verdict, plain.rule.as_deref()), (Verdict::Allow, Some("allowed")));
+    let asks = decided(&[ChatCompletions, Embeddings, Rerank]);
+    assert_eq!((asks.verdict, asks.rule.as_deref(), asks.mask.len()), (Verdict::Approve, Some("asked"), 1));
+    assert_eq!(asks.limits.iter().map(|limit| &*limit.rule).collect::<Vec<_>>(), ["limited"]);
+    let approval = asks.approval.expect("an approval");
+    assert_eq!(
+        (approval.min, approval.ttl, approval.and),
+        (2, Duration::from_mins(5), vec![vec!["group:b".to_owned()]])
+    );
+    let blocked = decided(&[Embeddings, AdminConfig, ChatCompletions]);
+    assert_eq!((blocked.verdict, blocked.rule.as_deref()), (Verdict::Block, Some("blocked")));
+    assert!(blocked.approval.is_none());
+    // What no rule allows is blocked inside as well.
+    assert_eq!(decided(&[ChatCompletions, Images]).verdict, Verdict::Block);
+}

@@ -99,6 +99,7 @@ impl World {
                 touches_secret_file: false,
                 fetches_private: false,
                 fields: vec!["messages".to_owned(), "model".to_owned()],
+                inner: Vec::new(),
             },
             headers: BTreeMap::from([("x-team".to_owned(), "blue".to_owned())]),
             risk: Some(Risk::default()),

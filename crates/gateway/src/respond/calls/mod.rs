@@ -255,6 +255,7 @@ pub(super) fn called(request: &Operation, tool: &str, arguments: &str) -> Operat
     operation.resource.file = call.file;
     operation.touches_secret_file = call.touches_secret_file;
     operation.fetches_private = call.fetches_private;
+    operation.inner = Vec::new();
     operation.body_bytes = Some(arguments.len() as u64);
     operation
 }
