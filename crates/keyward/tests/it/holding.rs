@@ -29,18 +29,18 @@ fn rules(ttl: &str) -> String {
     )
 }
 
-struct Scene {
-    upstream: Upstream,
-    world: World,
-    gateway: Gateway,
+pub(crate) struct Scene {
+    pub(crate) upstream: Upstream,
+    pub(crate) world: World,
+    pub(crate) gateway: Gateway,
 }
 
 impl Scene {
-    fn new(ttl: &str, wait: &str) -> Self {
+    pub(crate) fn new(ttl: &str, wait: &str) -> Self {
         Self::before(Upstream::answering(answer), ttl, wait)
     }
 
-    fn before(upstream: Upstream, ttl: &str, wait: &str) -> Self {
+    pub(crate) fn before(upstream: Upstream, ttl: &str, wait: &str) -> Self {
         let url = upstream.url();
         let connections = [
             keyed("models", "openai", &url, "KEY"),
@@ -55,7 +55,7 @@ impl Scene {
     }
 
     /// Sends a request on a thread of its own.
-    fn waiting(&self, bytes: Vec<u8>) -> JoinHandle<Option<Answer>> {
+    pub(crate) fn waiting(&self, bytes: Vec<u8>) -> JoinHandle<Option<Answer>> {
         let mut caller = Caller::connect(self.gateway.data);
         std::thread::spawn(move || {
             caller.send(bytes);
@@ -63,11 +63,11 @@ impl Scene {
         })
     }
 
-    fn export(&self) -> Vec<u8> {
+    pub(crate) fn export(&self) -> Vec<u8> {
         request("GET", WEIGHTS, &self.world.alice(), &[], b"")
     }
 
-    fn admin(&self, person: Person, method: &str, path: &str, body: &str) -> Answer {
+    pub(crate) fn admin(&self, person: Person, method: &str, path: &str, body: &str) -> Answer {
         let headers: &[_] = if body.is_empty() { &[] } else { &[("content-type", "application/json")] };
         call(
             self.gateway.admin,
@@ -79,7 +79,7 @@ impl Scene {
         )
     }
 
-    fn pending(&self) -> Vec<String> {
+    pub(crate) fn pending(&self) -> Vec<String> {
         let answer = self.admin(Person::Olivia, "GET", "/approvals?state=pending", "");
         assert_eq!(answer.status, 200, "{answer:?}");
         let list = answer.json();
@@ -89,7 +89,7 @@ impl Scene {
     }
 
     /// The one approval that is waited for.
-    fn asked(&self) -> String {
+    pub(crate) fn asked(&self) -> String {
         until("a pending approval", || {
             let pending = self.pending();
             assert!(pending.len() < 2, "{pending:?}");
@@ -97,12 +97,12 @@ impl Scene {
         })
     }
 
-    fn state(&self, id: &str) -> String {
+    pub(crate) fn state(&self, id: &str) -> String {
         let answer = self.admin(Person::Olivia, "GET", &format!("/approvals/{id}"), "");
         answer.json()["state"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
     }
 
-    fn decide(&self, person: Person, id: &str, decision: &str, reason: &str) -> Answer {
+    pub(crate) fn decide(&self, person: Person, id: &str, decision: &str, reason: &str) -> Answer {
         self.admin(
             person,
             "POST",
@@ -111,13 +111,13 @@ impl Scene {
         )
     }
 
-    fn approve(&self, id: &str) {
+    pub(crate) fn approve(&self, id: &str) {
         let answer = self.decide(Person::Olivia, id, "approve", "");
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
     /// The intents on the strength of an approval that were acted on.
-    fn executed(&self) -> Vec<Intent> {
+    pub(crate) fn executed(&self) -> Vec<Intent> {
         let refused: Vec<_> =
             self.world.outcomes().iter().filter(|o| o.end == End::Refused).map(|o| o.request).collect();
         let acted = |intent: &Intent| {

@@ -2,6 +2,8 @@
 //! numbers are those of the hostile catalogue.
 
 #[cfg(test)]
+mod approving;
+#[cfg(test)]
 mod arguments;
 #[cfg(test)]
 mod calling;

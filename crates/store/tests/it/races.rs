@@ -146,11 +146,11 @@ fn racers(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_hundred_rounds_end_in_one_state_each() {
+async fn catalogue_101_a_thousand_rounds_end_in_one_state_each() {
     use ApprovalState::{Approved, Cancelled, Consumed, Denied, Expired};
     let (_dir, db) = db().await;
     let mut seen = std::collections::BTreeMap::new();
-    for round in 0..200_u32 {
+    for round in 0..1_000_u32 {
         let new = asked_by(&person("alice", &[]), &round.to_be_bytes());
         db.approval_create_or_attach(&new, at(0)).await.unwrap();
         let mut entrants = racers(&db, &new);
