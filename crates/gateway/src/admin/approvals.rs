@@ -7,7 +7,7 @@
 
 use axum::Json;
 use keyward_core::{ApprovalId, Principal};
-use keyward_store::{Approval, ApprovalFilter, ApprovalState, StateFilter, may_decide};
+use keyward_store::{Approval, ApprovalFilter, ApprovalState, RequestSummary, StateFilter, may_decide};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -107,6 +107,24 @@ pub(super) struct ApprovalView {
     /// Why the caller may not decide it.
     #[serde(skip_serializing_if = "Option::is_none")]
     why_not: Option<String>,
+    /// References of the secrets that will be used; where the approval alone was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["keyward://openai"]))]
+    secrets: Vec<String>,
+    /// The last call like it that was approved and ran, where the caller may see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    similar: Option<SimilarView>,
+}
+
+/// A call that was approved before.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SimilarView {
+    /// Its approval.
+    id: String,
+    /// When it ran.
+    #[schema(format = DateTime)]
+    decided_at: String,
+    request: RequestView,
 }
 
 /// One person's decision.
@@ -166,8 +184,6 @@ impl ApprovalRow {
 
 impl ApprovalView {
     pub(super) fn new(it: &Approval, viewer: &Principal) -> Self {
-        let header =
-            |(name, value): &(String, String)| HeaderView { name: name.clone(), value: value.clone() };
         Self {
             row: ApprovalRow::new(it, viewer),
             digest: it.binding.digest.to_string(),
@@ -175,13 +191,23 @@ impl ApprovalView {
             credential_version: it.binding.credential_version.clone(),
             approvers: std::iter::once(&it.approval.approvers).chain(&it.approval.and).cloned().collect(),
             votes: it.votes.iter().map(VoteView::from).collect(),
-            request: RequestView {
-                headers: it.summary.headers.iter().map(header).collect(),
-                body: it.summary.body.clone(),
-                body_bytes: it.summary.body_bytes,
-                complete: it.summary.complete,
-            },
+            request: RequestView::from(&it.summary),
             why_not: may_decide(it, viewer).err().map(|why| why.to_string()),
+            secrets: Vec::new(),
+            similar: None,
+        }
+    }
+}
+
+impl From<&RequestSummary> for RequestView {
+    fn from(summary: &RequestSummary) -> Self {
+        let header =
+            |(name, value): &(String, String)| HeaderView { name: name.clone(), value: value.clone() };
+        Self {
+            headers: summary.headers.iter().map(header).collect(),
+            body: summary.body.clone(),
+            body_bytes: summary.body_bytes,
+            complete: summary.complete,
         }
     }
 }
@@ -317,5 +343,15 @@ fn state_filter(text: Option<&str>) -> Result<StateFilter, Problem> {
     ))]
 pub(super) async fn show(caller: Caller, Segment(id): Segment) -> Result<Json<ApprovalView>, Problem> {
     let approval = caller.look("approval.read", &id).await?;
-    Ok(Json(ApprovalView::new(&approval, caller.principal())))
+    let mut view = ApprovalView::new(&approval, caller.principal());
+    let target = caller.gateway.routes.named(&approval.connection);
+    let credential = target.and_then(|target| target.settings.credential.as_ref());
+    view.secrets = credential.map(|credential| credential.reference.to_string()).into_iter().collect();
+    let similar = caller.gateway.shared.db.approval_similar(&approval).await?;
+    view.similar = similar.filter(|similar| caller.sees(similar)).map(|similar| SimilarView {
+        id: similar.id.to_string(),
+        decided_at: similar.ended_at.unwrap_or(similar.created_at).to_string(),
+        request: RequestView::from(&similar.summary),
+    });
+    Ok(Json(view))
 }

@@ -35,6 +35,17 @@ async fn an_approver_approves_once() {
     let approved = world.ask(Who::Approver, APPROVE, &path, Some(body)).await;
     assert_eq!((approved.status, &approved.json()["state"]), (200, &json!("approved")));
     assert_eq!(approved.json()["votes"][0]["reason"], "ticket 7");
+    assert_eq!(shown["secrets"], json!(["keyward://models"]));
+    assert!(shown.get("similar").is_none(), "{shown}");
+    // Once it ran, it is what the next one is held against.
+    let approval = world.shared.db.approval_get(id).await.unwrap().unwrap();
+    let request = keyward_core::RequestId::new(keyward_gateway::clock::fresh_id());
+    let consumed = world.shared.approvals.consume(id, approval.binding, request).await.unwrap();
+    assert!(matches!(consumed, keyward_store::Consumption::Won(_)));
+    let next = world.approval(Who::Requester).await.id;
+    let next = world.ask(Who::Approver, SHOW, &format!("/api/v1/approvals/{next}"), None).await.json();
+    assert_eq!(next["similar"]["id"], id.to_string());
+    assert_eq!(next["similar"]["request"]["body"], "{\"model\":\"m\"}");
     let again = world.ask(Who::Approver, APPROVE, &path, None).await;
     assert_eq!((again.status, again.code().as_str()), (409, "not_pending"));
     let denied = world.ask(Who::Approver, DENY, &format!("/api/v1/approvals/{id}/deny"), None).await;

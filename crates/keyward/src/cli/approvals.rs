@@ -242,6 +242,8 @@ fn whole(approval: &Value) -> String {
         ("request", if query.is_empty() { request } else { format!("{request}?{query}") }),
         ("rule", view::at(approval, "/rule")),
         ("reason", view::at(approval, "/reason")),
+        ("secrets", joined(approval, "/secrets")),
+        ("similar", view::at(approval, "/similar/id")),
         ("risk", risk(approval)),
         ("approvers", approvers.join(", and ")),
         ("approvals", needed),
@@ -262,6 +264,11 @@ fn whole(approval: &Value) -> String {
     let shown = if view::is_true(approval, "/request/complete") { "masked" } else { "masked, its beginning" };
     let body = safe::text(view::part(view::part(approval, "request"), "body").as_str().unwrap_or_default());
     if bytes == "0" { text } else { format!("{text}\nbody ({bytes} bytes, {shown}):\n{body}\n") }
+}
+
+/// A list of texts in a line.
+fn joined(of: &Value, pointer: &str) -> String {
+    view::list(of, pointer).iter().map(|one| view::at(one, "")).collect::<Vec<_>>().join(", ")
 }
 
 /// The score, and what it comes from.

@@ -11,6 +11,9 @@ use crate::{Db, StoreError};
 /// Most approvals that one [`Db::approval_list`] returns.
 pub const LIST_MAX: u32 = 500;
 
+/// Used approvals of one caller on one connection that are looked at for one that is similar.
+const SIMILAR_LOOKED_AT: i64 = 50;
+
 /// Which states to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StateFilter {
@@ -59,6 +62,31 @@ impl Db {
             .await
             .map_err(|e| self.fault(e))?;
         row.as_ref().map(approval).transpose()
+    }
+
+    /// The newest approval before this one that was used for the like: by the same caller, on the same connection, for the
+    /// same class and method, and, where there is one, the same path.
+    pub async fn approval_similar(&self, to: &Approval) -> Result<Option<Approval>, StoreError> {
+        let used: Vec<Approval> = sqlx::query(
+            "SELECT * FROM approval WHERE requester_issuer = $1 AND requester_subject = $2 AND connection = $3 \
+             AND state = 'consumed' AND id < $4 ORDER BY id DESC LIMIT $5",
+        )
+        .bind(&*to.principal.issuer)
+        .bind(&*to.principal.subject)
+        .bind(&to.connection)
+        .bind(to.id.to_string())
+        .bind(SIMILAR_LOOKED_AT)
+        .fetch_all(self.reader())
+        .await
+        .map_err(|e| self.fault(e))?
+        .iter()
+        .map(approval)
+        .collect::<Result<_, _>>()?;
+        let alike = |it: &&Approval| {
+            (it.operation.class, &it.operation.method) == (to.operation.class, &to.operation.method)
+        };
+        let same_path = used.iter().filter(alike).find(|it| it.operation.path == to.operation.path);
+        Ok(same_path.or_else(|| used.iter().find(alike)).cloned())
     }
 
     /// Approvals that match the filter, the newest identifier first. The state is the one last written: an approval

@@ -456,3 +456,37 @@ async fn a_list_is_bounded() {
         assert_eq!(found.len(), usize::try_from(LIST_MAX).unwrap(), "limit {limit}");
     }
 }
+
+#[tokio::test]
+async fn the_last_used_of_the_like_is_similar() {
+    let (_dir, db) = db().await;
+    let used = async |path: &str, method: &str, who: &str| {
+        let mut new = asked_by(&person(who, &["eng"]), path.as_bytes());
+        (new.operation.path, new.operation.method) = (path.to_owned(), method.to_owned());
+        db.approval_create_or_attach(&new, at(0)).await.unwrap();
+        db.approval_vote(new.id, &owner("olivia"), APPROVE, "", at(1)).await.unwrap();
+        assert!(matches!(
+            db.approval_consume(new.id, &new.binding, at(2)).await.unwrap(),
+            Consumption::Won(_)
+        ));
+        new.id
+    };
+    let asked = async |path: &str| {
+        let mut new = asked_by(&person("alice", &["eng"]), b"now");
+        path.clone_into(&mut new.operation.path);
+        let created = db.approval_create_or_attach(&new, at(3)).await.unwrap();
+        let similar = db.approval_similar(&created.approval).await.unwrap();
+        db.approval_cancel(new.id, &person("alice", &[]), "", at(4)).await.unwrap();
+        similar.map(|it| it.id)
+    };
+    assert_eq!(asked("/a").await, None);
+    used("/a", "DELETE", "alice").await;
+    used("/a", "GET", "bob").await;
+    assert_eq!(asked("/a").await, None, "another verb, another caller");
+    let same = used("/a", "GET", "alice").await;
+    let newer = used("/b", "GET", "alice").await;
+    assert_eq!(
+        (asked("/a").await, asked("/b").await, asked("/c").await),
+        (Some(same), Some(newer), Some(newer))
+    );
+}
