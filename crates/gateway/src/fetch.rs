@@ -92,6 +92,21 @@ impl fmt::Display for FetchUrl {
     }
 }
 
+/// Percent-encodes all but the unreserved characters of RFC 3986.
+pub fn percent_encoded(text: &str) -> String {
+    use fmt::Write as _;
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
 /// How much of an answer is read and how long all of it may take.
 #[derive(Debug, Clone, Copy)]
 pub struct FetchLimits {

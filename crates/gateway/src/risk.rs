@@ -83,7 +83,7 @@ impl Session {
     pub(crate) fn risk(&self, call: &Call, found: Option<&RequestFindings>) -> Risk {
         let carries = found.is_none_or(|found| found.groups.iter().any(|group| &**group == CREDENTIALS));
         let shared = &self.gateway.shared;
-        let marks = self.marks(call);
+        let marks = self.marks(&described_tools(call));
         let unseen = |mark| !shared.seen.knows(mark);
         let changed = |(tool, described): &(i64, i64)| !unseen(*tool) && unseen(*described);
         let history = [
@@ -96,9 +96,11 @@ impl Session {
         Risk::of(risk::shown(&call.operation, clock::now(), carries).chain(history))
     }
 
-    /// Remembers what a call does that may happen.
+    /// Remembers what a call does that may happen. Tools are looked at where a rule reads risk only: it takes reading the
+    /// whole body once more.
     pub(crate) fn remember(&self, call: &Call) {
-        let marks = self.marks(call);
+        let tools = if self.gateway.policy.reads_risk() { described_tools(call) } else { Vec::new() };
+        let marks = self.marks(&tools);
         let seen = &self.gateway.shared.seen;
         seen.note(marks.connection);
         marks.secret.into_iter().for_each(|mark| seen.note(mark));
@@ -108,7 +110,7 @@ impl Session {
         }
     }
 
-    fn marks(&self, call: &Call) -> Marks {
+    fn marks(&self, tools: &[(String, String)]) -> Marks {
         let who = &self.verified.principal;
         let settings = &self.target.settings;
         let connection: &str = &settings.connection.name;
@@ -116,7 +118,7 @@ impl Session {
         Marks {
             connection: mark(who, &["connection", connection]),
             secret: secret.map(|reference| mark(who, &["secret", &reference])),
-            tools: described_tools(call)
+            tools: tools
                 .iter()
                 .map(|(name, described)| {
                     let tool = ["tool", connection, name];

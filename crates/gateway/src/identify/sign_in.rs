@@ -18,7 +18,7 @@ use super::error::IdentifyError;
 use super::issuer::DISCOVERY_LIMITS;
 use super::token::Token;
 use super::{Identity, trusted_key};
-use crate::fetch::{FetchClient, FetchError};
+use crate::fetch::{FetchClient, FetchError, percent_encoded};
 
 /// The client that people sign in with.
 #[derive(Debug, Clone, Copy)]
@@ -151,7 +151,8 @@ struct Given {
 fn basic(client: &str, secret: &[u8]) -> Result<HeaderValue, SignInError> {
     let unusable = || FetchError::Content("cannot be asked with this client secret");
     let secret = std::str::from_utf8(secret).map_err(|_| unusable())?;
-    let pair = Zeroizing::new(format!("{}:{}", encoded(client), &*Zeroizing::new(encoded(secret))));
+    let pair =
+        Zeroizing::new(format!("{}:{}", percent_encoded(client), &*Zeroizing::new(percent_encoded(secret))));
     let text = Zeroizing::new(format!("Basic {}", &*Zeroizing::new(STANDARD.encode(pair.as_bytes()))));
     let mut value = HeaderValue::from_str(&text).map_err(|_| unusable())?;
     value.set_sensitive(true);
@@ -159,21 +160,7 @@ fn basic(client: &str, secret: &[u8]) -> Result<HeaderValue, SignInError> {
 }
 
 fn form(pairs: &[(&str, &str)]) -> String {
-    let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    let pairs: Vec<String> =
+        pairs.iter().map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect();
     pairs.join("&")
-}
-
-/// Percent-encodes all but the unreserved characters of RFC 3986.
-fn encoded(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }

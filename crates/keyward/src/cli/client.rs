@@ -12,7 +12,9 @@ use bytes::Bytes;
 use clap::Args;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
-use keyward_gateway::fetch::{FetchClient, FetchError, FetchLimits, FetchUrl, Fetched, PlainHttp};
+use keyward_gateway::fetch::{
+    FetchClient, FetchError, FetchLimits, FetchUrl, Fetched, PlainHttp, percent_encoded,
+};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -163,7 +165,7 @@ fn address(server: &str, segments: &[&str], query: &Query<'_>) -> String {
     let mut address = format!("{server}/api/v1");
     for segment in segments {
         address.push('/');
-        encode(&mut address, segment);
+        address.push_str(&percent_encoded(segment));
     }
     let mut separator = '?';
     for (name, value) in query {
@@ -171,24 +173,11 @@ fn address(server: &str, segments: &[&str], query: &Query<'_>) -> String {
             address.push(separator);
             address.push_str(name);
             address.push('=');
-            encode(&mut address, value);
+            address.push_str(&percent_encoded(value));
             separator = '&';
         }
     }
     address
-}
-
-/// Percent-encodes all but the unreserved characters of RFC 3986.
-fn encode(out: &mut String, text: &str) {
-    use std::fmt::Write as _;
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            _ = write!(out, "%{byte:02X}");
-        }
-    }
 }
 
 fn token(remote: &Remote, output: Output) -> Result<Zeroizing<String>, Failure> {
