@@ -14,6 +14,7 @@ use keyward_core::policy::RequestFindings;
 use keyward_core::{LimitBy, LimitRule, Measure, Principal, Risk, Signal, risk};
 use keyward_store::{Db, StoreError};
 use serde_json::Value;
+use tokio_util::task::TaskTracker;
 
 use crate::budgets::Purse;
 use crate::call::{Call, CallBody};
@@ -32,13 +33,21 @@ const CREDENTIALS: &str = "credentials";
 pub struct Seen {
     db: Db,
     marks: RwLock<HashSet<i64>>,
+    /// Writes under way.
+    writes: TaskTracker,
 }
 
 impl Seen {
     /// Loads what was kept.
     pub async fn load(db: Db) -> Result<Self, StoreError> {
         let marks = db.seen_list(MARKS_MAX).await?.into_iter().collect();
-        Ok(Self { db, marks: RwLock::new(marks) })
+        Ok(Self { db, marks: RwLock::new(marks), writes: TaskTracker::new() })
+    }
+
+    /// Waits until what was noted is kept.
+    pub async fn kept(&self) {
+        self.writes.close();
+        self.writes.wait().await;
     }
 
     fn knows(&self, mark: i64) -> bool {
@@ -57,7 +66,7 @@ impl Seen {
             }
         }
         let db = self.db.clone();
-        tokio::spawn(async move {
+        self.writes.spawn(async move {
             if let Err(error) = db.seen_add(mark).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a first use was not kept");
             }

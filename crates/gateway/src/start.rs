@@ -166,6 +166,7 @@ impl Shared {
             .append(&Record::Stopped(Stopped { at: clock::now(), reason: reason.to_owned() }))
             .map(|_| ())
             .and(self.journal.close());
+        self.seen.kept().await;
         self.db.close().await;
         closed
     }
