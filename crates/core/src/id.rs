@@ -56,6 +56,9 @@ id!(
 id!(
     /// What keeps a person, a group or a connection out until it is lifted (`lck_…`).
     LockId, "lck");
+id!(
+    /// A short-lived token that the gateway issued; names it without being it (`tok_…`).
+    ClientTokenId, "tok");
 
 fn parse(prefix: &'static str, text: &str) -> Result<u128, ParseIdError> {
     let refuse = || ParseIdError { prefix, text: text.chars().take(80).collect() };

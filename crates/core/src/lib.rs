@@ -22,7 +22,7 @@ pub use connection::{Connection, ConnectionKind, Upstream};
 pub use digest::RequestDigest;
 pub use field::{Field, FieldRule, JsonPath};
 pub use finding::{Confidence, Finding, Place};
-pub use id::{ApprovalId, LockId, ParseIdError, RequestId, SessionId};
+pub use id::{ApprovalId, ClientTokenId, LockId, ParseIdError, RequestId, SessionId};
 pub use lock::{LockTarget, LockTargetError};
 pub use operation::{Operation, OperationClass, Resource};
 pub use principal::{Principal, PrincipalKind, PrincipalRef};

@@ -42,6 +42,7 @@ pub enum CallBody {
 
 impl Session {
     /// Understands a request: reads the body where the verdict needs it, and says what the request does.
+    /// Refuses one that the client token it came with is not for.
     pub async fn understand(
         &self,
         path: String,
@@ -73,6 +74,7 @@ impl Session {
         let mut operation = understand(api, parts.method.as_str(), &path, &query, &parts.headers, bytes)
             .map_err(not_understood)?;
         operation.body_bytes = bytes.map(|b| b.len() as u64).or(declared);
+        self.for_operation(&operation)?;
         let operation = Arc::new(operation);
         let shown = self.shown(&operation).await?;
         Ok(Call { method: parts.method, headers: parts.headers, operation, shown, body, masked: Vec::new() })

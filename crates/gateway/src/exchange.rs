@@ -15,7 +15,7 @@ use crate::admit::{Admission, Permit};
 use crate::body::Body;
 use crate::caller_body::CallerBody;
 use crate::forward::forward;
-use crate::identify::{Verified, presented_credential};
+use crate::identify::{CLIENT_TOKEN_PREFIX, Verified, presented_credential};
 use crate::refusal::{Blame, Refusal, RefusalKind};
 use crate::respond::respond;
 use crate::route::Route;
@@ -60,6 +60,7 @@ async fn exchange(
             .shared
             .locks
             .refuse(&session.verified.principal, &session.target.settings.connection.name)?;
+        session.for_connection()?;
         let call = session.understand(route.path, route.query, parts, incoming).await?;
         match session.admit(call).await? {
             Admission::Granted(permit) => proceed(Arc::clone(&session), permit).await,
@@ -95,7 +96,11 @@ async fn identify(gateway: &Gateway, parts: &mut Parts) -> Result<Arc<Verified>,
     let presented = presented_credential(&parts.headers, &parts.uri).map_err(refuse)?;
     // Whatever is judged from here on is what will be forwarded.
     inject::strip_request(&mut parts.headers);
-    gateway.identity.verify(presented.token(), clock::now()).await.map_err(refuse)
+    let (token, now) = (presented.token(), clock::now());
+    if token.starts_with(CLIENT_TOKEN_PREFIX) {
+        return gateway.shared.client_tokens.verify(token, &gateway.identity, now).map_err(refuse);
+    }
+    gateway.identity.verify(token, now).await.map_err(refuse)
 }
 
 /// Records, counts and logs a refusal, and puts what names it on the response.

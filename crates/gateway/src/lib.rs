@@ -37,3 +37,4 @@ pub mod locks;
 pub mod metrics;
 pub mod server;
 pub mod start;
+pub mod tokens;

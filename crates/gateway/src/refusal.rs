@@ -39,6 +39,8 @@ pub enum RefusalKind {
     UnsupportedProtocol,
     /// A lock keeps the caller out.
     Locked,
+    /// The client token is not for this connection or operation.
+    OutOfScope,
     /// Somebody ended the session while the call was under way.
     SessionEnded,
     /// A budget of the caller is used up.
@@ -139,6 +141,7 @@ impl RefusalKind {
                 ("unsupported_protocol", StatusCode::HTTP_VERSION_NOT_SUPPORTED, Downstream, None)
             }
             Self::Locked => ("locked", StatusCode::FORBIDDEN, Downstream, None),
+            Self::OutOfScope => ("out_of_scope", StatusCode::FORBIDDEN, Downstream, None),
             Self::SessionEnded => ("session_ended", StatusCode::FORBIDDEN, Downstream, None),
             Self::LimitReached => ("limit_reached", StatusCode::TOO_MANY_REQUESTS, Downstream, Some(1)),
             Self::Blocked => ("blocked_by_policy", StatusCode::FORBIDDEN, Downstream, None),

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use keyward_core::{Principal, SessionId, Timestamp};
+use keyward_core::{ClientTokenId, Principal, SessionId, Timestamp};
 use keyward_journal::record::{SessionClosed, SessionOpened};
 use keyward_journal::{Journal, Record};
 
@@ -59,6 +59,14 @@ impl Sessions {
         }
         let at = clock::now();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(token) = &verified.client_token {
+            // It has a session of its own, which ends with it; its groups count as long as its owner's do.
+            if open.get(&key).is_some_and(|own| lost_group(verified, &own.newest)) {
+                return Err(outdated());
+            }
+            key.push('\0'); // an actor's text has a `#`, this has none
+            key.push_str(&token.id.to_string());
+        }
         if let Some(session) = open.get_mut(&key) {
             if lost_group(verified, &session.newest) {
                 return Err(outdated());
@@ -70,10 +78,7 @@ impl Sessions {
                 }
                 return Ok((session.id, Arc::clone(&session.life)));
             }
-            let reason = "a newer token lacks a group";
-            session.life.end(reason);
-            close(journal, session.id, reason);
-            open.remove(&key);
+            end_outdated(&mut open, journal, verified, connection);
         }
         if open.len() >= OPEN_MAX {
             let oldest = open.iter().min_by_key(|(_, session)| session.last).map(|(key, _)| key.clone());
@@ -118,18 +123,16 @@ impl Sessions {
         self.end(journal, reason, |session| session.id == id) > 0
     }
 
+    /// Ends the sessions of a client token, and every exchange in them.
+    pub(crate) fn end_of_client_token(&self, journal: &Journal, id: ClientTokenId, reason: &str) {
+        self.end(journal, reason, |session| {
+            session.newest.client_token.as_ref().is_some_and(|token| token.id == id)
+        });
+    }
+
     fn end(&self, journal: &Journal, reason: &str, hits: impl Fn(&Open) -> bool) -> usize {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = open.len();
-        open.retain(|_, session| {
-            let ends = hits(session);
-            if ends {
-                session.life.end(reason);
-                close(journal, session.id, reason);
-            }
-            !ends
-        });
-        before - open.len()
+        end_all(&mut open, journal, reason, hits)
     }
 
     /// Whether it is open, and whose.
@@ -163,6 +166,43 @@ impl Sessions {
     pub fn count(&self) -> usize {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
+}
+
+/// Ends the sessions that `hits` says. How many there were.
+fn end_all(
+    open: &mut HashMap<String, Open>,
+    journal: &Journal,
+    reason: &str,
+    hits: impl Fn(&Open) -> bool,
+) -> usize {
+    let before = open.len();
+    open.retain(|_, session| {
+        let ends = hits(session);
+        if ends {
+            session.life.end(reason);
+            close(journal, session.id, reason);
+        }
+        !ends
+    });
+    before - open.len()
+}
+
+/// Ends the sessions of a caller on a connection that rest on a group which their newer token lacks: their own, and those
+/// of their client tokens.
+fn end_outdated(
+    open: &mut HashMap<String, Open>,
+    journal: &Journal,
+    newer: &Verified,
+    connection: &Arc<str>,
+) {
+    let same = |one: &Principal, other: &Principal| {
+        one.reference() == other.reference() && one.acting_for == other.acting_for
+    };
+    end_all(open, journal, "a newer token lacks a group", |session| {
+        session.connection == *connection
+            && same(&session.newest.principal, &newer.principal)
+            && lost_group(&session.newest, newer)
+    });
 }
 
 /// Whether `token` was issued to the same client after `other`.
@@ -212,6 +252,7 @@ mod tests {
             issued_at: Some(Timestamp::from_micros(issued)),
             client: Some(client.into()),
             token_hash: TokenHash::of("token"),
+            client_token: None,
         }
     }
 

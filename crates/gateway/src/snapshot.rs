@@ -29,6 +29,7 @@ use crate::risk::Seen;
 use crate::route::{Routes, Target, Way};
 use crate::sessions::Sessions;
 use crate::settings::{Holding, Limits, Roles, Settings, SignIn};
+use crate::tokens::ClientTokens;
 
 /// One configuration at work.
 pub struct Gateway {
@@ -121,6 +122,8 @@ pub struct Shared {
     pub sessions: Sessions,
     /// Who is kept out.
     pub locks: Locks,
+    /// Short-lived tokens of our own.
+    pub client_tokens: ClientTokens,
     /// What is drawn from budgets.
     pub budgets: Arc<Budgets>,
     /// What callers did before.

@@ -21,10 +21,11 @@ use crate::metrics::Metrics;
 use crate::risk::Seen;
 use crate::sessions::Sessions;
 use crate::snapshot::{InForce, Running, Shared};
+use crate::tokens::ClientTokens;
 
 /// How often due approvals expire.
 const EXPIRE_EVERY: Duration = Duration::from_millis(500);
-/// How often idle sessions are closed.
+/// How often idle sessions are closed, and client tokens swept.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// Where state lives, and how it is kept.
@@ -113,6 +114,7 @@ impl Shared {
             journal.append(&unknown_outcome(open, at))?;
         }
         let locks = Locks::load(db.clone()).await?;
+        let client_tokens = ClientTokens::load(db.clone()).await?;
         let seen = Seen::load(db.clone()).await?;
         let secrets = Arc::new(Secrets::new(
             vec![
@@ -130,6 +132,7 @@ impl Shared {
             answers: Arc::new(Answers::default()),
             sessions: Sessions::default(),
             locks,
+            client_tokens,
             budgets: Arc::default(),
             seen,
             metrics: Arc::new(Metrics::default()),
@@ -153,8 +156,17 @@ impl Shared {
                         tracing::warn!(error = &error as &dyn std::error::Error, "due approvals not expired");
                     }
                 }
-                _ = sweep.tick() => self.sessions.sweep(&self.journal, clock::now()),
+                _ = sweep.tick() => {
+                    self.sessions.sweep(&self.journal, clock::now());
+                    self.sweep_client_tokens().await;
+                }
             }
+        }
+    }
+
+    async fn sweep_client_tokens(&self) {
+        if let Err(error) = self.client_tokens.sweep(clock::now()).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "client tokens not swept");
         }
     }
 
@@ -167,6 +179,7 @@ impl Shared {
             .map(|_| ())
             .and(self.journal.close());
         self.seen.kept().await;
+        self.sweep_client_tokens().await;
         self.db.close().await;
         closed
     }

@@ -41,6 +41,24 @@ impl<'r> Columns<'r> {
         serde_json::from_str(self.text(column)?).map_err(|_| self.wrong(column))
     }
 
+    pub(crate) fn text_or_none(&self, column: &'static str) -> Result<Option<&'r str>, StoreError> {
+        self.row.try_get(column).map_err(|_| self.wrong(column))
+    }
+
+    pub(crate) fn json_or_none<T: DeserializeOwned>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<T>, StoreError> {
+        let text = self.text_or_none(column)?;
+        text.map(|text| serde_json::from_str(text).map_err(|_| self.wrong(column))).transpose()
+    }
+
+    /// The 32 bytes of a hash.
+    pub(crate) fn hash(&self, column: &'static str) -> Result<[u8; 32], StoreError> {
+        let bytes: &[u8] = self.row.try_get(column).map_err(|_| self.wrong(column))?;
+        bytes.try_into().map_err(|_| self.wrong(column))
+    }
+
     /// The error for a column that holds what this program never writes.
     pub(crate) const fn wrong(&self, column: &'static str) -> StoreError {
         StoreError::Row { table: self.table, column }

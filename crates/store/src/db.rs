@@ -23,6 +23,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../migrations/sqlite/0001_control_state.sql")),
     (2, include_str!("../migrations/sqlite/0002_locks.sql")),
     (3, include_str!("../migrations/sqlite/0003_risk.sql")),
+    (4, include_str!("../migrations/sqlite/0004_client_tokens.sql")),
 ];
 /// Read and write for the owner alone.
 const PRIVATE: u32 = 0o600;

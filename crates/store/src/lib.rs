@@ -16,6 +16,7 @@ pub mod lock;
 pub mod meta;
 pub mod secret;
 pub mod seen;
+pub mod token;
 
 pub use approval::{
     Approval, ApprovalEvent, ApprovalFilter, ApprovalState, Binding, CancelError, Change, Consumption,
@@ -26,3 +27,4 @@ pub use db::Db;
 pub use error::StoreError;
 pub use lock::Lock;
 pub use secret::{SealedSecret, SecretVersionMeta};
+pub use token::ClientToken;

@@ -25,6 +25,7 @@ mod page;
 mod people;
 mod sessions;
 mod status;
+mod tokens;
 mod ui;
 mod web;
 
@@ -163,6 +164,9 @@ fn table() -> OpenApiRouter<Arc<Admin>> {
         .routes(routes!(locks::list))
         .routes(routes!(locks::add))
         .routes(routes!(locks::lift))
+        .routes(routes!(tokens::list))
+        .routes(routes!(tokens::make))
+        .routes(routes!(tokens::revoke))
         .routes(routes!(content::show))
         .routes(routes!(explain::show))
         .routes(routes!(audit::who_used))

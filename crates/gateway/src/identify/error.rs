@@ -70,6 +70,15 @@ pub enum IdentifyError {
     /// A claim is missing or has the wrong type.
     #[error("claim \"{0}\" is missing or malformed")]
     ClaimMalformed(&'static str),
+    /// A client token where an issuer's token is needed.
+    #[error("a client token where none is taken")]
+    ClientToken,
+    /// A client token that is not kept: never made, revoked, or long over.
+    #[error("unknown or revoked client token")]
+    ClientTokenUnknown,
+    /// A client token that is over.
+    #[error("expired client token")]
+    ClientTokenExpired,
     /// The issuer's keys cannot be had, or those at hand are too old. *Fails closed.*
     #[error("the issuer's keys are unavailable")]
     KeysUnavailable,
@@ -91,7 +100,9 @@ impl IdentifyError {
             Self::IssuerUnknown => "token_issuer",
             Self::TokenTypeRefused(_) => "token_type",
             Self::AudienceMissing | Self::AudienceWrong | Self::PartyWrong => "token_audience",
-            Self::Expired => "token_expired",
+            Self::ClientToken => "client_token",
+            Self::ClientTokenUnknown => "token_unknown",
+            Self::Expired | Self::ClientTokenExpired => "token_expired",
             Self::NotYetValid | Self::IssuedInFuture => "token_not_yet_valid",
             Self::ClaimMalformed(_) => "token_claims",
             Self::KeysUnavailable => "identity_unavailable",
@@ -149,6 +160,13 @@ impl IdentifyError {
                 "The token was issued to a client that this gateway does not accept: check authorized_parties."
             }
             Self::Expired => "The token has expired: sign in again to get a new one.",
+            Self::ClientToken => {
+                "A client token is for calls alone: sign in here with the token of your identity provider."
+            }
+            Self::ClientTokenUnknown => {
+                "The client token is not known here, or was revoked: make a new one with `keyward token`."
+            }
+            Self::ClientTokenExpired => "The client token has expired: make a new one with `keyward token`.",
             Self::NotYetValid => "The token is not valid yet: check the clocks.",
             Self::IssuedInFuture => "The token says that it was issued in the future: check the clocks.",
             Self::ClaimMalformed(_) => {

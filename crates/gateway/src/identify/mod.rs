@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use keyward_core::{Principal, Timestamp};
+use keyward_store::ClientToken;
 
 use self::cache::Cache;
 use self::issuer::Issuer;
@@ -48,6 +49,8 @@ pub use sign_in::{Attempt, Person, SignInClient, SignInError};
 
 /// The longest token, in bytes; longer ones are refused before anything is decoded.
 pub const TOKEN_BYTES_MAX: usize = 16 * 1_024;
+/// What every client token begins with. None is ever verified as an issuer's: [`crate::tokens`] knows them.
+pub const CLIENT_TOKEN_PREFIX: &str = "kw_";
 /// The most verified tokens remembered.
 pub const VERIFIED_ENTRIES_MAX: usize = 10_240;
 /// The most refused tokens remembered. Apart from the verified ones, so that bad tokens cannot push those out.
@@ -63,6 +66,16 @@ impl TokenHash {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
         Self(bytes)
+    }
+
+    /// From a hash that was kept.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The hash, to be kept.
+    pub const fn bytes(&self) -> [u8; 32] {
+        self.0
     }
 
     const fn first_byte(&self) -> u8 {
@@ -96,6 +109,8 @@ pub struct Verified {
     pub client: Option<Arc<str>>,
     /// Which token.
     pub token_hash: TokenHash,
+    /// The client token that stands for the owner's own; none for a token of an issuer.
+    pub client_token: Option<Arc<ClientToken>>,
 }
 
 /// Verifies tokens of the configured issuers. Cheap to clone.
@@ -186,6 +201,9 @@ impl Identity {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(IdentifyError::TokenTooLong);
         }
+        if token.starts_with(CLIENT_TOKEN_PREFIX) {
+            return Err(IdentifyError::ClientToken);
+        }
         let hash = TokenHash::of(token);
         if let Some(known) = self.0.verified.get(&hash) {
             let keys = known.issuer.keys(now).await?;
@@ -216,6 +234,11 @@ impl Identity {
         self.0.refused.clear();
     }
 
+    /// Whether this issuer is configured: whom it vouched for counts no longer than that.
+    pub fn trusts(&self, url: &str) -> bool {
+        self.issuer(url).is_ok()
+    }
+
     /// The issuer with this url.
     fn issuer(&self, url: &str) -> Result<&Arc<Issuer>, IdentifyError> {
         self.0.issuers.iter().find(|issuer| issuer.settings.url == url).ok_or(IdentifyError::IssuerUnknown)
@@ -244,6 +267,7 @@ impl Identity {
                     issued_at: accepted.issued_at,
                     client: accepted.client,
                     token_hash: hash,
+                    client_token: None,
                 });
                 self.0.verified.insert(hash, Known::new(Arc::clone(&verified), issuer, &key));
                 Ok(verified)

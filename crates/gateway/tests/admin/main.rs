@@ -16,4 +16,6 @@ mod safety;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
+mod tokens;
+#[cfg(test)]
 mod ui;

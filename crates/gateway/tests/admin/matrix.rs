@@ -93,6 +93,13 @@ const TABLE: &[Row] = &[
     row("GET /api/v1/locks", "/api/v1/locks", BY_ROLE),
     row("POST /api/v1/locks", "/api/v1/locks", BY_ADMIN),
     row("POST /api/v1/locks/{id}/lift", "/api/v1/locks/{lock}/lift", BY_ADMIN),
+    row("GET /api/v1/tokens", "/api/v1/tokens", LISTS),
+    row("POST /api/v1/tokens", "/api/v1/tokens", [No(401), Seen, Seen, Seen, Seen, Seen]),
+    row(
+        "POST /api/v1/tokens/{id}/revoke",
+        "/api/v1/tokens/{token}/revoke",
+        [No(401), No(404), Seen, No(404), No(403), Seen],
+    ),
     row("GET /api/v1/requests/{id}/explanation", "/api/v1/requests/{exchange}/explanation", SESSION),
     row("GET /api/v1/audit/who-used", "/api/v1/audit/who-used?secret=keyward://models", BY_ROLE),
     row("GET /api/v1/audit/what", "/api/v1/audit/what?principal=alice", BY_ROLE),
@@ -126,12 +133,20 @@ async fn each_role_gets_what_the_table_says() {
             let path = path
                 .replace("{live}", &world.live_session(Who::Requester).await.to_string())
                 .replace("{lock}", &world.lock("user:https://idp#mallory").await.to_string());
+            let path = if path.contains("{token}") {
+                path.replace("{token}", &world.client_token(Who::Requester).await.to_string())
+            } else {
+                path
+            };
             let (_, from) = world.admin_records(0);
             let body = match row.route {
                 "POST /api/v1/locks" => {
                     Some(json!({"target": "user:https://idp#mallory", "reason": "because"}))
                 }
-                "POST /api/v1/locks/{id}/lift" | "POST /auth/logout" => Some(json!({})),
+                "POST /api/v1/tokens" => Some(json!({"connections": ["models"]})),
+                "POST /api/v1/tokens/{id}/revoke" | "POST /api/v1/locks/{id}/lift" | "POST /auth/logout" => {
+                    Some(json!({}))
+                }
                 route => route.starts_with("POST").then(|| json!({"reason": "because"})),
             };
             let answer = world.ask(who, row.route, &path, body).await;

@@ -28,6 +28,7 @@ mod safe;
 mod secrets;
 mod serve;
 mod sessions;
+mod tokens;
 mod verify;
 mod view;
 mod whoami;
@@ -89,6 +90,14 @@ enum Command {
     Sessions(sessions::SessionsArgs),
     /// Keep somebody out at once
     Locks(locks::LocksArgs),
+    /// Make a short-lived token for a tool that cannot sign in, and print it alone; `keyward tokens` lists and revokes
+    #[command(after_help = "Examples:
+  OPENAI_API_KEY=$(keyward token openai) some-tool
+  keyward token openai anthropic --for 8h --name notebook
+  keyward token models --class chat.completions --for 30m")]
+    Token(tokens::TokenArgs),
+    /// See and revoke client tokens
+    Tokens(tokens::TokensArgs),
     /// Ask the ledger who used a secret, or what somebody did
     Audit(audit::AuditArgs),
     /// See where calls may go
@@ -176,6 +185,8 @@ fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Approvals(args) => approvals::run(args, session),
         Command::Sessions(args) => sessions::run(args, session),
         Command::Locks(args) => locks::run(args, session),
+        Command::Token(args) => tokens::make(&args, session),
+        Command::Tokens(args) => tokens::run(args, session),
         Command::Audit(args) => audit::run(args, session),
         Command::Connections(args) => connections::run(&args, session),
         Command::Whoami(args) => whoami::run(&args, session),

@@ -57,3 +57,5 @@ mod starting;
 mod streaming;
 #[cfg(test)]
 mod styling;
+#[cfg(test)]
+mod tokens;

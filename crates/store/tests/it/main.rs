@@ -12,3 +12,5 @@ mod open;
 mod races;
 #[cfg(test)]
 mod secrets;
+#[cfg(test)]
+mod tokens;

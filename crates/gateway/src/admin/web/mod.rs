@@ -93,6 +93,7 @@ impl Web {
                 issued_at: Some(now),
                 client: Some(settings.client_id.as_str().into()),
                 token_hash: TokenHash::of(&text),
+                client_token: None,
             }),
             csrf: random()?,
             proved_at: person.at,
