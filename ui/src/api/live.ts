@@ -46,7 +46,9 @@ export function listen(client: QueryClient): () => void {
       // What changed while nobody listened.
       void client.invalidateQueries({ queryKey: ["approvals"] });
     });
-    source.addEventListener("approval", () => void client.invalidateQueries({ queryKey: ["approvals"] }));
+    const changed = () => void client.invalidateQueries({ queryKey: ["approvals"] });
+    source.addEventListener("approval", changed);
+    source.addEventListener("missed", changed);
     source.onerror = () => {
       source?.close();
       if (state === "live") setLive("polling");

@@ -20,7 +20,7 @@ export const whoami = queryOptions({
   queryKey: ["whoami"],
   queryFn: async ({ signal }) => {
     const me = await get<Whoami>("api/v1/whoami", {}, signal);
-    setCsrf(me.csrf);
+    setCsrf(me.csrf ?? undefined);
     return me;
   },
   staleTime: 60_000,

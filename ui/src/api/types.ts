@@ -25,23 +25,14 @@ export type LockView = Schemas["LockView"];
 export type Problem = Schemas["Problem"];
 
 /** Who the caller is; `csrf` is there for browsers that signed in. */
-export type Whoami = Schemas["Whoami"] & { csrf?: string };
+export type Whoami = Schemas["Whoami"];
 
 /** How dangerous a call looks, 0 to 100, and what adds to it. */
 export type Risk = Schemas["RiskView"];
 
-/** The last call like this one that somebody approved. */
-export interface SimilarCall {
-  id: string;
-  decided_at: string;
-  request: { headers: HeaderView[]; body: string };
-}
-
 /** Fields that newer gateways add; shown where they are there. */
 interface Additions {
-  secrets?: string[];
   session?: string;
-  similar?: SimilarCall;
   nudged_at?: string;
 }
 

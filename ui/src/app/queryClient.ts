@@ -16,6 +16,11 @@ export const queryClient = new QueryClient({
 });
 
 queryClient.getQueryCache().subscribe((event) => {
-  if (event.type !== "updated" || event.action.type !== "failed") return;
-  if (event.action.error instanceof ApiError && event.action.error.status === 0) setLive("lost");
+  if (event.type !== "updated" || (event.action.type !== "failed" && event.action.type !== "error")) return;
+  if (!(event.action.error instanceof ApiError)) return;
+  if (event.action.error.status === 0) setLive("lost");
+  // The session ended: the shell asks who one is, hears the same, and shows the way in.
+  if (event.action.error.status === 401 && event.query.queryKey[0] !== "whoami") {
+    void queryClient.invalidateQueries({ queryKey: ["whoami"] });
+  }
 });

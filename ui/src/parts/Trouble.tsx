@@ -1,6 +1,7 @@
 import { Button } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import { ApiError } from "../api/client";
+import { signInAddress } from "../app/signInAddress";
 import { Icon } from "./Icon";
 import { Page } from "./Page";
 
@@ -24,6 +25,11 @@ export function Trouble({ error, retry }: { error: unknown; retry?: () => void }
             </>
           )}
         </p>
+        {known?.code === "sign_in_again" && (
+          <Button component="a" href={signInAddress(true)} size="xs">
+            Sign in again
+          </Button>
+        )}
         {retry && !FINAL.has(known?.status ?? 0) && (
           <Button variant="default" size="xs" onClick={retry}>
             Try again
