@@ -77,7 +77,7 @@ impl Db {
 }
 
 fn person(who: &PrincipalRef) -> String {
-    serde_json::json!({"issuer": who.issuer, "subject": who.subject}).to_string()
+    serde_json::json!(who).to_string()
 }
 
 fn read(row: &SqliteRow) -> Result<Lock, StoreError> {

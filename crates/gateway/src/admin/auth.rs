@@ -154,6 +154,20 @@ impl Caller {
         Err(self.denied(action, target, Problem::admin_needed()))
     }
 
+    /// Goes on for whose it is, and for administrators, and records that they do. Who may see it but not change it is told
+    /// which role they lack.
+    pub(super) fn own_or_administer(
+        &self,
+        sight: Sight,
+        action: &'static str,
+        target: &str,
+    ) -> Result<(), Problem> {
+        match sight {
+            Sight::Own => self.record(action, target),
+            Sight::Role => self.administer(action, target),
+        }
+    }
+
     /// Records what the caller is about to do or see.
     pub(super) fn record(&self, action: &'static str, target: &str) -> Result<(), Problem> {
         append(&self.gateway, Some(self.principal()), self.peer, action, target, None).map_err(Problem::from)

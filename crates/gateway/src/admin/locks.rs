@@ -3,7 +3,6 @@
 //! Promise: what is answered with 200 holds from then on: no request of whom a lock hits goes on, and what was under way
 //! has ended. Only administrators lock; everybody may end a session of their own. Recorded before it happens.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -13,7 +12,7 @@ use keyward_store::Lock;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::Caller;
+use super::auth::{Caller, Sight};
 use super::input::{Change, Segment, bounded};
 use super::people::Person;
 use super::problem::{OnChange, OnRead, Problem};
@@ -186,17 +185,13 @@ pub(super) async fn kill(Segment(id): Segment, change: Change<Kill>) -> Result<J
     let Some(owner) = owner.filter(|_| mine || caller.audits()) else {
         return Err(caller.absent(action, &id));
     };
-    if mine {
-        caller.record(action, &id)?;
-    } else {
-        caller.administer(action, &id)?;
-    }
+    caller.own_or_administer(if mine { Sight::Own } else { Sight::Role }, action, &id)?;
     let reason = bounded("reason", Some(asked.reason))?.unwrap_or_default();
     let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
     let why = if mine { format!("by its owner{why}") } else { format!("by an administrator{why}") };
     if !shared.sessions.kill(&shared.journal, session, &why) {
         return Err(caller.absent(action, &id)); // it ended in between
     }
-    tracing::info!(%session, principal = %Arc::clone(&owner), "session ended");
+    tracing::info!(%session, principal = %owner, "session ended");
     Ok(Json(Killed { id }))
 }

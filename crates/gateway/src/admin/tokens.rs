@@ -16,7 +16,7 @@ use keyward_store::ClientToken;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::auth::Caller;
+use super::auth::{Caller, Sight};
 use super::input::{Change, Params, Segment};
 use super::locks::Nothing;
 use super::people::Person;
@@ -252,11 +252,7 @@ pub(super) async fn revoke(Segment(id): Segment, change: Change<Nothing>) -> Res
     if found.is_none() || !(mine || caller.audits()) {
         return Err(caller.absent(action, &id));
     }
-    if mine {
-        caller.record(action, &id)?;
-    } else {
-        caller.administer(action, &id)?;
-    }
+    caller.own_or_administer(if mine { Sight::Own } else { Sight::Role }, action, &id)?;
     if !shared.client_tokens.revoke(token, (&shared.sessions, &shared.journal)).await? {
         return Err(caller.absent(action, &id)); // somebody else was first
     }
