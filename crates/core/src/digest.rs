@@ -51,6 +51,19 @@ impl RequestDigest {
         Self(bytes)
     }
 
+    /// Digests what a request does, whatever its headers and body are beyond that: everything that was understood of it, and of
+    /// each operation that it holds.
+    pub fn of_operation(principal: &Principal, connection: &Connection, operation: &Operation) -> Self {
+        let understood = |of: &Operation| {
+            let of = Operation { body_bytes: None, inner: Vec::new(), ..of.clone() };
+            serde_json::json!(of).to_string()
+        };
+        let whole: Vec<String> = std::iter::once(operation).chain(&operation.inner).map(understood).collect();
+        let parts: Vec<(&str, &[u8])> =
+            whole.iter().map(|text| ("keyward/operation", text.as_bytes())).collect();
+        Self::of(principal, connection, operation, &parts, b"")
+    }
+
     /// From its 32 bytes.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)

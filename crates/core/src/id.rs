@@ -59,6 +59,12 @@ id!(
 id!(
     /// A short-lived token that the gateway issued; names it without being it (`tok_…`).
     ClientTokenId, "tok");
+id!(
+    /// A window in which calls of a kind need no approval of their own (`grt_…`).
+    GrantId, "grt");
+id!(
+    /// Something that is told to people outside (`ntf_…`).
+    NotificationId, "ntf");
 
 fn parse(prefix: &'static str, text: &str) -> Result<u128, ParseIdError> {
     let refuse = || ParseIdError { prefix, text: text.chars().take(80).collect() };

@@ -22,10 +22,13 @@ pub use connection::{Connection, ConnectionKind, Upstream};
 pub use digest::RequestDigest;
 pub use field::{Field, FieldRule, JsonPath};
 pub use finding::{Confidence, Finding, Place};
-pub use id::{ApprovalId, ClientTokenId, LockId, ParseIdError, RequestId, SessionId};
+pub use id::{ApprovalId, ClientTokenId, GrantId, LockId, NotificationId, ParseIdError, RequestId, SessionId};
 pub use lock::{LockTarget, LockTargetError};
 pub use operation::{Operation, OperationClass, Resource};
 pub use principal::{Principal, PrincipalKind, PrincipalRef};
 pub use risk::{Risk, Signal};
 pub use time::Timestamp;
-pub use verdict::{ApprovalRule, Decision, LimitBy, LimitRule, MaskRule, Measure, Style, Verdict};
+pub use verdict::{
+    ApprovalRule, Bind, ConsultRule, Decision, LimitBy, LimitRule, MaskRule, Measure, OnFailure, Style,
+    Verdict,
+};

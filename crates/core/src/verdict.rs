@@ -29,6 +29,22 @@ impl Verdict {
     }
 }
 
+/// What one approval is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bind {
+    /// The exact request, byte for byte.
+    #[default]
+    Request,
+    /// What it does: class, method, path, query and resource; headers and body may be others.
+    Operation,
+}
+
+impl Bind {
+    /// By the word of policies.
+    pub const ALL: [(&'static str, Self); 2] = [("request", Self::Request), ("operation", Self::Operation)];
+}
+
 /// Who may approve, how many, for how long.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ApprovalRule {
@@ -41,6 +57,12 @@ pub struct ApprovalRule {
     pub min: u32,
     /// How long a pending approval waits, and an approved one may be used.
     pub ttl: Duration,
+    /// What one approval is for.
+    #[serde(default)]
+    pub bind: Bind,
+    /// The longest window that may be approved in place of single calls; none: no window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<Duration>,
 }
 
 impl ApprovalRule {
@@ -68,7 +90,21 @@ impl ApprovalRule {
         }
         self.min = self.min.max(other.min);
         self.ttl = self.ttl.min(other.ttl);
+        if other.bind == Bind::Request {
+            self.bind = Bind::Request;
+        }
+        self.grant = self.grant.zip(other.grant).map(|(mine, other)| mine.min(other));
         self
+    }
+
+    /// Whether who may approve this, and as many of them, may approve `other` as well: it names each list that `other`
+    /// names, and at least as many people.
+    pub fn covers(&self, other: &Self) -> bool {
+        let lists = |rule: &'_ Self| -> Vec<Vec<String>> {
+            std::iter::once(&rule.approvers).chain(&rule.and).cloned().collect()
+        };
+        let mine = lists(self);
+        lists(other).iter().all(|list| mine.contains(list)) && self.min >= other.min
     }
 }
 
@@ -207,6 +243,32 @@ pub struct LimitRule {
     pub by: LimitBy,
 }
 
+/// What becomes of a call when a decision point that has to be asked does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OnFailure {
+    /// It is blocked.
+    #[default]
+    Block,
+    /// The verdict stands without it.
+    Ignore,
+}
+
+impl OnFailure {
+    /// By the word of policies.
+    pub const ALL: [(&'static str, Self); 2] = [("block", Self::Block), ("ignore", Self::Ignore)];
+}
+
+/// One `consult` obligation: a decision point outside that may forbid what the rules would let pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsultRule {
+    /// The rule that asks for it.
+    pub rule: Arc<str>,
+    /// The decision point's name in the configuration.
+    pub point: Arc<str>,
+    /// When it does not answer.
+    pub on_failure: OnFailure,
+}
+
 /// The whole answer of policy for one operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
@@ -222,6 +284,8 @@ pub struct Decision {
     pub mask: Vec<MaskRule>,
     /// Budgets that the call draws from; those of all matching rules.
     pub limits: Vec<LimitRule>,
+    /// Who has to be asked as well, where the verdict is not [`Verdict::Block`].
+    pub consult: Vec<ConsultRule>,
     /// Every enforced rule that matched, sorted by id.
     pub matched: Vec<Arc<str>>,
     /// Rules in `mode: observe` that would have matched.
@@ -251,6 +315,11 @@ impl Decision {
         for limit in &other.limits {
             if !self.limits.contains(limit) {
                 self.limits.push(limit.clone());
+            }
+        }
+        for consult in &other.consult {
+            if !self.consult.contains(consult) {
+                self.consult.push(consult.clone());
             }
         }
         for (mine, other) in [(&mut self.matched, &other.matched), (&mut self.observed, &other.observed)] {

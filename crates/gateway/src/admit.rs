@@ -118,6 +118,7 @@ impl Session {
         let (call, findings) = self.look_into(call).await?;
         let risk = self.risk_where_read(&call, findings.as_ref());
         let decision = self.decide_on(&call.operation, &call.headers, (findings.as_ref(), risk.as_ref()));
+        let decision = self.consult(&call, decision, (findings.as_ref(), risk.as_ref())).await;
         self.note(&decision, &call.operation);
         let call = if decision.verdict == Verdict::Block {
             call
@@ -129,9 +130,15 @@ impl Session {
             Verdict::Allow => self.permit(call, record, decision, None).map(Admission::Granted),
             Verdict::Block => Err(blocked(&decision).judged(call.shown, record)),
             Verdict::Approve => {
+                if let Some(grant) = Box::pin(self.granted(&call.operation, &decision)).await? {
+                    let record = DecisionRecord { grant: Some(grant), ..record };
+                    return self.permit(call, record, decision, None).map(Admission::Granted);
+                }
                 let operation = Arc::clone(&call.shown);
                 let judged = record.clone();
-                self.ask(call, decision, record).await.map_err(|refusal| refusal.judged(operation, judged))
+                Box::pin(self.ask(call, decision, record))
+                    .await
+                    .map_err(|refusal| refusal.judged(operation, judged))
             }
         }
     }
@@ -182,6 +189,36 @@ impl Session {
         Err(refusal)
     }
 
+    /// Whether an answer that turned out to be weights of a model may reach the caller. Where that takes an approval, the
+    /// call is known for what it is from now on: sent again, it is held beforehand.
+    pub(crate) fn judge_weights(
+        &self,
+        operation: &Operation,
+        headers: &http::HeaderMap,
+        why: &str,
+    ) -> Result<(), Refusal> {
+        let risk = Risk::of(keyward_core::risk::shown(operation, clock::now(), false));
+        let findings = RequestFindings::default();
+        let decision = self.decide_on(operation, headers, (Some(&findings), Some(&risk)));
+        self.note(&decision, operation);
+        let mut refusal = blocked(&decision);
+        let told = match decision.verdict {
+            Verdict::Allow => return Ok(()),
+            Verdict::Block => "",
+            Verdict::Approve => {
+                self.gateway.shared.weights.learn(&self.target.settings.connection.name, operation);
+                if operation.method == "GET" {
+                    refusal.kind = RefusalKind::ApprovalPending;
+                }
+                "; they pass with an approval only: send the same call again to ask for it"
+            }
+        };
+        let said = refusal.public.trim_end_matches('.');
+        refusal.public =
+            format!("{said} (the answer turned out to be weights of a model by {why}{told}).").into();
+        Err(refusal)
+    }
+
     /// Counts what rules in `mode: observe` would have done, and writes the decision's line of the log. Calls that merely
     /// pass are told at level debug: the journal has each of them.
     fn note(&self, decision: &Decision, operation: &Operation) {
@@ -198,7 +235,8 @@ impl Session {
         tracing::info!(request = %self.request, connection, class, verdict, rule, observed, policy, "call decided");
     }
 
-    fn decide_on(
+    /// What the rules say of an operation, for themselves.
+    pub(crate) fn decide_on(
         &self,
         operation: &Operation,
         headers: &http::HeaderMap,

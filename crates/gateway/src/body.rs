@@ -33,8 +33,8 @@ pub enum BodyError {
     /// It could not be recorded, so the rest is withheld.
     #[error("the body could not be recorded: the rest is withheld")]
     Record(#[source] keyward_journal::JournalError),
-    /// A rule blocks a call of a tool in it, so the rest is withheld.
-    #[error("a tool call in it is blocked: {0}")]
+    /// A rule blocks what was found in it (a call of a tool, weights), so the rest is withheld.
+    #[error("what is in it is blocked: {0}")]
     Blocked(crate::refusal::Refusal),
     /// Its session was ended, so the rest is withheld.
     #[error("the session was ended: {0}")]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderMap, Method};
-use keyward_core::{Finding, Operation, Resource};
+use keyward_core::{Finding, Operation, OperationClass, Resource};
 use keyward_mask::mask_bytes;
 
 use crate::body::{BodyError, read_to_end};
@@ -14,7 +14,7 @@ use crate::caller_body::CallerBody;
 use crate::edge;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::Session;
-use crate::understand::{BodyNeed, UnderstandError, body_need, understand};
+use crate::understand::{BodyNeed, UnderstandError, body_need, may_export, understand};
 
 /// A request on its way through the verdict. What is judged here is what is forwarded.
 pub struct Call {
@@ -74,6 +74,10 @@ impl Session {
         let mut operation = understand(api, parts.method.as_str(), &path, &query, &parts.headers, bytes)
             .map_err(not_understood)?;
         operation.body_bytes = bytes.map(|b| b.len() as u64).or(declared);
+        let connection = &self.target.settings.connection.name;
+        if may_export(operation.class) && self.gateway.shared.weights.knows(connection, &operation) {
+            operation.class = OperationClass::ModelExport;
+        }
         self.for_operation(&operation)?;
         let operation = Arc::new(operation);
         let shown = self.shown(&operation).await?;

@@ -64,6 +64,7 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Configurations refused at reload.
     pub reloads_refused: Counter<u64, AtomicU64>,
+    broken_glass: Counter<u64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -79,6 +80,7 @@ impl Default for Metrics {
             held: Gauge::default(),
             connections: Gauge::default(),
             reloads_refused: Counter::default(),
+            broken_glass: Counter::default(),
         };
         let r = &mut metrics.registry;
         r.register("exchanges", "Exchanges by connection, verdict and status", metrics.exchanges.clone());
@@ -94,6 +96,7 @@ impl Default for Metrics {
             "Calls to which a rule in mode observe would have applied",
             metrics.policy_observed.clone(),
         );
+        r.register("break_glass", "Windows opened without an approval", metrics.broken_glass.clone());
         r.register("in_flight", "Exchanges under way", metrics.in_flight.clone());
         r.register("held", "Calls that wait for a human", metrics.held.clone());
         r.register("connections", "Connections from callers", metrics.connections.clone());
@@ -123,6 +126,11 @@ impl Metrics {
     pub fn hold(&self) -> HeldCount {
         self.held.inc();
         HeldCount(self.held.clone())
+    }
+
+    /// Counts a window that was opened without an approval.
+    pub fn broke_glass(&self) {
+        self.broken_glass.inc();
     }
 
     /// Counts the rules in `mode: observe` that would have applied to a call.

@@ -150,7 +150,7 @@ impl Session {
 }
 
 /// The first eight bytes of a hash over who and what; lengths stand between the parts.
-fn mark(who: &Principal, parts: &[&str]) -> i64 {
+pub(crate) fn mark(who: &Principal, parts: &[&str]) -> i64 {
     let mut text = Vec::with_capacity(256);
     for part in [&*who.issuer, &*who.subject].iter().chain(parts) {
         text.extend_from_slice(&(part.len() as u64).to_le_bytes());

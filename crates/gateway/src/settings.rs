@@ -11,6 +11,7 @@ use keyward_core::policy::PolicySet;
 use keyward_mask::Detectors;
 use keyward_secrets::SecretRef;
 
+use crate::consult::Points;
 use crate::identify::IssuerSettings;
 use crate::understand::{Api, OwnRoute};
 
@@ -22,6 +23,8 @@ pub struct Settings {
     pub connections: Vec<ConnectionSettings>,
     /// What is allowed.
     pub policy: Arc<PolicySet>,
+    /// Whom its `consult` rules ask.
+    pub points: Points,
     /// What its `mask` rules choose from.
     pub detectors: Arc<Detectors>,
     /// Base of the links in refusals, without a slash at the end.
@@ -32,6 +35,9 @@ pub struct Settings {
     pub limits: Limits,
     /// Who may do what on the admin API.
     pub roles: Roles,
+    /// How long a window is open at most that is opened without an approval, by those in the list `break_glass` of
+    /// [`Roles`]; none: nobody opens one.
+    pub break_glass: Option<Duration>,
     /// How people sign in with a browser; none: they do not.
     pub sign_in: Option<SignIn>,
 }
@@ -73,6 +79,8 @@ pub struct ConnectionSettings {
     pub idle_timeout: Duration,
     /// Longest request body in bytes.
     pub request_body_bytes_max: u64,
+    /// From how many bytes on an answer that is no text is taken for weights; none: never for its size.
+    pub weights_bytes: Option<u64>,
 }
 
 impl ConnectionSettings {
@@ -166,6 +174,6 @@ impl Default for Limits {
 /// Roles of the admin API, each a list of `group:NAME` or `user:ISSUER#SUBJECT`.
 #[derive(Debug, Clone, Default)]
 pub struct Roles {
-    /// Role name (`admin`, `auditor`) to who has it.
+    /// Role name (`admin`, `auditor`) to who has it; `break_glass` to who may open a window without an approval.
     pub members: BTreeMap<String, Vec<String>>,
 }

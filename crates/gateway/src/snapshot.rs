@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use keyward_core::policy::PolicySet;
@@ -17,14 +18,16 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::anonymous::Anonymous;
 use crate::budgets::Budgets;
+use crate::consult::Points;
 use crate::fetch::FetchClient;
 use crate::forward::{Pools, TlsSetupError};
-use crate::hold::{Answers, Approvals};
+use crate::grants::Grants;
+use crate::hold::{Answers, Approvals, Spool};
 use crate::identify::{Identity, SettingsError};
 use crate::life::Life;
 use crate::locks::Locks;
 use crate::metrics::Metrics;
-use crate::respond::Profiles;
+use crate::respond::{Profiles, Weights};
 use crate::risk::Seen;
 use crate::route::{Routes, Target, Way};
 use crate::sessions::Sessions;
@@ -39,6 +42,8 @@ pub struct Gateway {
     pub identity: Identity,
     /// What is allowed.
     pub policy: Arc<PolicySet>,
+    /// Whom its rules consult.
+    pub points: Points,
     /// How calls wait for a human.
     pub holding: Holding,
     /// Bounds.
@@ -47,6 +52,8 @@ pub struct Gateway {
     pub public_url: String,
     /// Roles of the admin API.
     pub roles: Roles,
+    /// How long a window is open at most that is opened without an approval; none: nobody opens one.
+    pub break_glass: Option<Duration>,
     /// How people sign in with a browser.
     pub sign_in: Option<SignIn>,
     /// What outlives this configuration.
@@ -96,10 +103,12 @@ impl Gateway {
             routes: Routes::new(targets),
             identity,
             policy: settings.policy,
+            points: settings.points,
             holding: settings.holding,
             limits: settings.limits,
             public_url: settings.public_url,
             roles: settings.roles,
+            break_glass: settings.break_glass,
             sign_in: settings.sign_in,
             shared,
         })
@@ -116,18 +125,24 @@ pub struct Shared {
     pub secrets: Arc<Secrets>,
     /// Approvals and those who wait for them.
     pub approvals: Approvals,
+    /// Where long bodies of held calls lie.
+    pub spool: Spool,
     /// Answers of approved calls, for identical retries.
     pub answers: Arc<Answers>,
     /// Open sessions.
     pub sessions: Sessions,
     /// Who is kept out.
     pub locks: Locks,
+    /// Windows in place of approvals.
+    pub grants: Grants,
     /// Short-lived tokens of our own.
     pub client_tokens: ClientTokens,
     /// What is drawn from budgets.
     pub budgets: Arc<Budgets>,
     /// What callers did before.
     pub seen: Seen,
+    /// Answers that turned out to be weights.
+    pub weights: Weights,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Limits the records of refusals of unknown callers.

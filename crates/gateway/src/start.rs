@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use keyward_core::Timestamp;
+use keyward_core::{GrantId, Timestamp};
 use keyward_journal::record::{End, Outcome, Started, Stopped};
 use keyward_journal::{Durability, Journal, JournalError, Options, Record};
 use keyward_secrets::{AnyStore, Embedded, Env, File, MasterKey, MasterKeyError, Secrets, SecretsOptions};
@@ -15,9 +15,11 @@ use tokio_util::sync::CancellationToken;
 use crate::anonymous::Anonymous;
 use crate::clock;
 use crate::fetch::FetchClient;
-use crate::hold::{Answers, Approvals};
+use crate::grants::Grants;
+use crate::hold::{Answers, Approvals, Spool};
 use crate::locks::Locks;
 use crate::metrics::Metrics;
+use crate::respond::Weights;
 use crate::risk::Seen;
 use crate::sessions::Sessions;
 use crate::snapshot::{InForce, Running, Shared};
@@ -114,6 +116,7 @@ impl Shared {
             journal.append(&unknown_outcome(open, at))?;
         }
         let locks = Locks::load(db.clone()).await?;
+        let grants = Grants::load(db.clone()).await?;
         let client_tokens = ClientTokens::load(db.clone()).await?;
         let seen = Seen::load(db.clone()).await?;
         let secrets = Arc::new(Secrets::new(
@@ -129,10 +132,13 @@ impl Shared {
             journal,
             db,
             secrets,
+            spool: Spool::new(state.data_dir),
             answers: Arc::new(Answers::default()),
             sessions: Sessions::default(),
             locks,
+            grants,
             client_tokens,
+            weights: Weights::default(),
             budgets: Arc::default(),
             seen,
             metrics: Arc::new(Metrics::default()),
@@ -144,8 +150,11 @@ impl Shared {
         }))
     }
 
-    /// Expires approvals and closes idle sessions until `stop`.
+    /// Expires approvals, ends windows whose time is over and closes idle sessions until `stop`.
     pub async fn housekeeping(self: Arc<Self>, stop: CancellationToken) {
+        for window in self.grants.live().iter().filter(|it| it.grant.starts_at.is_none()) {
+            self.follow_grant(window.grant.id);
+        }
         let mut expire = tokio::time::interval(EXPIRE_EVERY);
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
         loop {
@@ -155,6 +164,9 @@ impl Shared {
                     if let Err(error) = self.approvals.expire_due().await {
                         tracing::warn!(error = &error as &dyn std::error::Error, "due approvals not expired");
                     }
+                    if let Err(error) = self.grants.sweep(clock::now(), (&self.sessions, &self.journal)).await {
+                        tracing::warn!(error = &error as &dyn std::error::Error, "windows that are over not ended");
+                    }
                 }
                 _ = sweep.tick() => {
                     self.sessions.sweep(&self.journal, clock::now());
@@ -162,6 +174,16 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// Opens a window when it is approved.
+    pub fn follow_grant(self: &Arc<Self>, id: GrantId) {
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Err(error) = this.grants.decided(id, &this.approvals).await {
+                tracing::error!(grant = %id, error = &error as &dyn std::error::Error, "window not opened");
+            }
+        });
     }
 
     async fn sweep_client_tokens(&self) {

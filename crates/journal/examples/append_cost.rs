@@ -121,6 +121,7 @@ fn intent(request: u128, session: u128) -> Record {
             matched: vec!["chat".into()],
             observed: Vec::new(),
             risk: None,
+            grant: None,
         },
         approval: None,
         retry_of: None,

@@ -28,9 +28,12 @@ impl<'r> Columns<'r> {
         self.number(column).map(Timestamp::from_micros)
     }
 
+    pub(crate) fn number_or_none(&self, column: &'static str) -> Result<Option<i64>, StoreError> {
+        self.row.try_get(column).map_err(|_| self.wrong(column))
+    }
+
     pub(crate) fn moment_or_none(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
-        let micros: Option<i64> = self.row.try_get(column).map_err(|_| self.wrong(column))?;
-        Ok(micros.map(Timestamp::from_micros))
+        Ok(self.number_or_none(column)?.map(Timestamp::from_micros))
     }
 
     pub(crate) fn parsed<T: FromStr>(&self, column: &'static str) -> Result<T, StoreError> {

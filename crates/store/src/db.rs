@@ -24,6 +24,8 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (2, include_str!("../migrations/sqlite/0002_locks.sql")),
     (3, include_str!("../migrations/sqlite/0003_risk.sql")),
     (4, include_str!("../migrations/sqlite/0004_client_tokens.sql")),
+    (5, include_str!("../migrations/sqlite/0005_grants.sql")),
+    (6, include_str!("../migrations/sqlite/0006_notifications.sql")),
 ];
 /// Read and write for the owner alone.
 const PRIVATE: u32 = 0o600;

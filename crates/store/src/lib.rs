@@ -12,19 +12,23 @@ mod db;
 mod error;
 
 pub mod approval;
+pub mod grant;
 pub mod lock;
 pub mod meta;
+pub mod notification;
 pub mod secret;
 pub mod seen;
 pub mod token;
 
 pub use approval::{
     Approval, ApprovalEvent, ApprovalFilter, ApprovalState, Binding, CancelError, Change, Consumption,
-    CreateError, Created, NewApproval, RequestSummary, StateFilter, Vote, VoteDecision, VoteError, WhyNot,
-    may_decide,
+    CreateError, Created, Narrower, NewApproval, NewVote, RequestSummary, StateFilter, Vote, VoteDecision,
+    VoteError, WhyNot, may_decide,
 };
 pub use db::Db;
 pub use error::StoreError;
+pub use grant::Grant;
 pub use lock::Lock;
+pub use notification::Notification;
 pub use secret::{SealedSecret, SecretVersionMeta};
 pub use token::ClientToken;

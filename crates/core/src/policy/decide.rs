@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::document::Effect;
 use super::eval::holds;
 use super::{Facts, Rule};
-use crate::{ApprovalRule, Decision, LimitRule, MaskRule, Verdict};
+use crate::{ApprovalRule, ConsultRule, Decision, LimitRule, MaskRule, Verdict};
 
 /// Asks the candidates among the rules. `rules` are sorted by id, and `candidates` are numbers of them in their order.
 pub(super) fn decide(rules: &[Rule], candidates: impl Iterator<Item = usize>, facts: &Facts<'_>) -> Decision {
@@ -16,6 +16,7 @@ pub(super) fn decide(rules: &[Rule], candidates: impl Iterator<Item = usize>, fa
         approval: None,
         mask: Vec::new(),
         limits: Vec::new(),
+        consult: Vec::new(),
         matched: Vec::new(),
         observed: Vec::new(),
     };
@@ -41,6 +42,10 @@ pub(super) fn decide(rules: &[Rule], candidates: impl Iterator<Item = usize>, fa
             }
             Effect::Limit(what) => {
                 decision.limits.push(LimitRule { rule: Arc::clone(&rule.id), ..what.clone() });
+                continue;
+            }
+            Effect::Consult(whom) => {
+                decision.consult.push(ConsultRule { rule: Arc::clone(&rule.id), ..whom.clone() });
                 continue;
             }
         };

@@ -8,12 +8,14 @@ use serde_saphyr::Location;
 use super::cases::{self, Case};
 use super::yaml::{At, Map, Node, Report, documents};
 use super::{limit, obligation};
-use crate::{ApprovalRule, LimitRule, MaskRule};
+use crate::{ApprovalRule, Bind, ConsultRule, LimitRule, MaskRule, OnFailure};
 
 /// Most rules of one set.
 pub const RULES_MAX: usize = 2000;
 /// Longest time an approval may wait or be used.
 pub const APPROVAL_TTL_MAX: Duration = Duration::from_hours(7 * 24);
+/// Longest window that may be approved in place of single calls.
+pub const GRANT_MAX: Duration = Duration::from_hours(24);
 /// Most distinct people that one approval can ask for.
 pub const APPROVERS_NEEDED_MAX: i64 = 20;
 /// Longest rule id, in bytes; it travels in a header.
@@ -31,6 +33,8 @@ pub(super) enum Effect {
     Mask(MaskRule),
     /// The same of a budget.
     Limit(LimitRule),
+    /// The same of a decision point.
+    Consult(ConsultRule),
 }
 
 /// A rule whose condition is still text.
@@ -52,8 +56,19 @@ pub(super) struct Document {
     pub(super) cases: Vec<Case>,
 }
 
-const RULE_KEYS: &[&str] =
-    &["id", "effect", "mode", "when", "reason", "message", "description", "approval", "mask", "limit"];
+const RULE_KEYS: &[&str] = &[
+    "id",
+    "effect",
+    "mode",
+    "when",
+    "reason",
+    "message",
+    "description",
+    "approval",
+    "mask",
+    "limit",
+    "consult",
+];
 
 /// Reads every document of a source.
 pub(super) fn read(report: &mut Report<'_>, text: &str, detectors: &[&str]) -> Document {
@@ -107,6 +122,7 @@ enum EffectWord {
     Approve,
     Mask,
     Limit,
+    Consult,
 }
 
 fn read_rule(report: &mut Report<'_>, rule: &At, detectors: &[&str]) -> Option<RuleText> {
@@ -118,6 +134,7 @@ fn read_rule(report: &mut Report<'_>, rule: &At, detectors: &[&str]) -> Option<R
         ("approve", EffectWord::Approve),
         ("mask", EffectWord::Mask),
         ("limit", EffectWord::Limit),
+        ("consult", EffectWord::Consult),
     ];
     let effect =
         map.need(report, "effect", "a rule").and_then(|effect| report.word(effect, "effect", &words));
@@ -180,6 +197,7 @@ fn read_effect(
         ("approval", matches!(effect, EffectWord::Approve)),
         ("mask", matches!(effect, EffectWord::Mask)),
         ("limit", matches!(effect, EffectWord::Limit)),
+        ("consult", matches!(effect, EffectWord::Consult)),
     ] {
         if let Some(node) = map.get(key)
             && !wanted
@@ -203,11 +221,25 @@ fn read_effect(
             let limit = map.need(report, "limit", "a rule with `effect: limit`")?;
             limit::read(report, limit).map(Effect::Limit)
         }
+        EffectWord::Consult => {
+            let consult = map.need(report, "consult", "a rule with `effect: consult`")?;
+            read_consult(report, consult).map(Effect::Consult)
+        }
     }
 }
 
+/// Whom to ask; that the configuration knows them is for the composition to check.
+fn read_consult(report: &mut Report<'_>, node: &At) -> Option<ConsultRule> {
+    let map = report.map(node, "consult", &["point", "on_failure"])?;
+    let point = map.need(report, "point", "consult").and_then(|point| report.text(point, "point"));
+    let on_failure = map
+        .get("on_failure")
+        .map_or(Some(OnFailure::default()), |node| report.word(node, "on_failure", &OnFailure::ALL));
+    Some(ConsultRule { rule: Arc::from(""), point: Arc::from(point?), on_failure: on_failure? })
+}
+
 fn read_approval(report: &mut Report<'_>, node: &At) -> Option<ApprovalRule> {
-    let map = report.map(node, "approval", &["approvers", "min", "bind", "ttl"])?;
+    let map = report.map(node, "approval", &["approvers", "min", "bind", "ttl", "grant"])?;
     let approvers = map.need(report, "approvers", "approval")?;
     let names = report.texts(approvers, "approvers");
     if names.is_empty() {
@@ -234,15 +266,16 @@ fn read_approval(report: &mut Report<'_>, node: &At) -> Option<ApprovalRule> {
             None,
         );
     }
-    if let Some(bind) = map.get("bind") {
-        report.word(bind, "bind", &[("request", ())]);
-    }
+    let bind = map.get("bind").map_or(Some(Bind::default()), |bind| report.word(bind, "bind", &Bind::ALL));
+    let grant = map.get("grant").map(|node| span(report, node, "grant", GRANT_MAX, "1d"));
     let ttl = map.need(report, "ttl", "approval").and_then(|ttl| read_ttl(report, ttl));
     Some(ApprovalRule {
         approvers: names.iter().map(|(name, _)| (*name).to_owned()).collect(),
         and: Vec::new(),
         min: u32::try_from(min?).ok()?,
         ttl: ttl?,
+        bind: bind?,
+        grant: grant.flatten(),
     })
 }
 

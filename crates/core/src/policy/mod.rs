@@ -43,13 +43,13 @@ use self::document::Effect;
 use self::expr::{Read, Test};
 use self::index::Index;
 use self::schema::{NumberField, Table, TextsField};
-use crate::{Connection, Decision, Operation, Principal, Risk, Timestamp};
+use crate::{ApprovalRule, Connection, Decision, Operation, OperationClass, Principal, Risk, Timestamp};
 
 pub use self::cache::{DECISIONS_MAX, KEY_BYTES_MAX};
 pub use self::check::CONDITION_DEPTH_MAX;
 pub use self::condition::CONDITION_BYTES_MAX;
 pub use self::document::{
-    APPROVAL_TTL_MAX, APPROVERS_NEEDED_MAX, MESSAGE_CHARS_MAX, RULE_ID_BYTES_MAX, RULES_MAX,
+    APPROVAL_TTL_MAX, APPROVERS_NEEDED_MAX, GRANT_MAX, MESSAGE_CHARS_MAX, RULE_ID_BYTES_MAX, RULES_MAX,
 };
 pub use self::packs::{BASE_NAME, BUILTIN_PREFIX, builtin_names};
 pub use self::scene::{Scene, SceneHeaders};
@@ -266,6 +266,28 @@ impl PolicySet {
     /// The names of all rules, sorted.
     pub fn rule_ids(&self) -> impl Iterator<Item = &Arc<str>> {
         self.rules.iter().map(|rule| &rule.id)
+    }
+
+    /// Who has to approve a window for these classes on a connection in place of single calls: the rules that may ask for an
+    /// approval there and let windows be approved, together. None where there is no such rule.
+    pub fn window_for(&self, classes: &[OperationClass], connection: &str) -> Option<ApprovalRule> {
+        let numbers: std::collections::BTreeSet<usize> =
+            classes.iter().flat_map(|class| self.index.candidates(*class, connection)).collect();
+        let asked = numbers.into_iter().filter_map(|number| match self.rules.get(number) {
+            Some(Rule { effect: Effect::Approve(asked), observe: false, .. }) if asked.grant.is_some() => {
+                Some(asked.clone())
+            }
+            _ => None,
+        });
+        asked.reduce(|all, one| all.and(&one))
+    }
+
+    /// The decision points that rules consult, each with the rule.
+    pub fn consulted(&self) -> impl Iterator<Item = (&Arc<str>, RulePlace)> {
+        self.rules.iter().filter_map(|rule| match &rule.effect {
+            Effect::Consult(whom) => Some((&whom.point, rule.place())),
+            _ => None,
+        })
     }
 
     /// The request headers (lower case) that rules read: what an approval must be bound to beside the body.

@@ -25,7 +25,7 @@ pub struct Explanation {
 pub struct RuleTrace {
     /// Its id.
     pub rule: Arc<str>,
-    /// `allow`, `block`, `approve`, `mask` or `limit`.
+    /// `allow`, `block`, `approve`, `mask`, `limit` or `consult`.
     pub effect: &'static str,
     /// It is in `mode: observe` and decides nothing.
     pub observe: bool,
@@ -64,6 +64,7 @@ fn trace(rule: &Rule, facts: &Facts<'_>) -> RuleTrace {
         Effect::Approve(_) => ("approve", true),
         Effect::Mask(_) => ("mask", true),
         Effect::Limit(_) => ("limit", true),
+        Effect::Consult(_) => ("consult", true),
     };
     RuleTrace {
         rule: Arc::clone(&rule.id),

@@ -74,6 +74,11 @@ impl Role {
 impl Roles {
     /// The roles of this principal, by group or by name.
     pub fn of(&self, who: &Principal) -> Vec<Role> {
+        Role::ALL.into_iter().filter(|role| self.has(role.as_str(), who)).collect()
+    }
+
+    /// Whether a list names this principal.
+    pub fn has(&self, list: &str, who: &Principal) -> bool {
         let reference = who.to_string();
         let is_member = |member: &String| match member.split_once(':') {
             Some(("group", group)) => who.is_in(group),
@@ -81,9 +86,7 @@ impl Roles {
             Some(("user", user)) => user == reference && !who.issuer.contains('#'),
             _ => false,
         };
-        let has =
-            |role: &Role| self.members.get(role.as_str()).is_some_and(|list| list.iter().any(is_member));
-        Role::ALL.into_iter().filter(has).collect()
+        self.members.get(list).is_some_and(|members| members.iter().any(is_member))
     }
 }
 
@@ -138,6 +141,11 @@ impl Caller {
         !self.roles.is_empty()
     }
 
+    /// Whether the caller may change what is not theirs.
+    pub(super) fn administers(&self) -> bool {
+        self.roles.contains(&Role::Admin)
+    }
+
     /// Goes on only for auditors and administrators, and records that they do.
     pub(super) fn audit(&self, action: &'static str, target: &str) -> Result<(), Problem> {
         if self.audits() {
@@ -148,7 +156,7 @@ impl Caller {
 
     /// Goes on only for administrators, and records that they do.
     pub(super) fn administer(&self, action: &'static str, target: &str) -> Result<(), Problem> {
-        if self.roles.contains(&Role::Admin) {
+        if self.administers() {
             return self.record(action, target);
         }
         Err(self.denied(action, target, Problem::admin_needed()))

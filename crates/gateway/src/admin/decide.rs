@@ -12,7 +12,8 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use keyward_store::{ApprovalState, VoteDecision, may_decide};
+use keyward_core::OperationClass;
+use keyward_store::{ApprovalState, Narrower, NewVote, VoteDecision, may_decide};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -87,6 +88,14 @@ pub(super) struct Decide {
     /// The digest of the request that was looked at. When it is not the approval's, nothing is decided.
     #[serde(default)]
     digest: Option<String>,
+    /// For a yes: the call runs within so many seconds, or the window is open for no longer.
+    #[serde(default)]
+    #[schema(minimum = 1)]
+    seconds: Option<u64>,
+    /// For a yes to a window: it lets no more calls through than that.
+    #[serde(default)]
+    #[schema(minimum = 1)]
+    uses: Option<u32>,
 }
 
 /// Approve
@@ -138,10 +147,20 @@ async fn decide(
     if let Err(why) = may_decide(&approval, caller.principal()) {
         return Err(caller.denied(action, id, why.into()));
     }
+    let narrower = Narrower { seconds: asked.seconds, uses: asked.uses };
+    let window = approval.operation.class == OperationClass::AccessGrant;
+    let nothing = narrower.seconds == Some(0) || narrower.uses == Some(0);
+    if nothing
+        || (!narrower.is_empty() && (decision == VoteDecision::Deny || (narrower.uses.is_some() && !window)))
+    {
+        let detail = "`seconds` narrows a yes, `uses` a yes to a window, and neither is 0.";
+        return Err(caller.denied(action, id, Problem::bad_request(detail)));
+    }
     caller.record(action, id)?;
     let approvals = &caller.gateway.shared.approvals;
     // The store asks again who may, inside the transaction that changes the state.
-    match approvals.vote(approval.id, Arc::clone(caller.principal()), decision, asked.reason).await {
+    let vote = NewVote { decision, reason: asked.reason, narrower };
+    match approvals.vote(approval.id, Arc::clone(caller.principal()), vote).await {
         Ok(change) => Ok(Json(ApprovalView::new(&change.approval, caller.principal()))),
         Err(error) => Err(caller.denied(action, id, error.into())),
     }

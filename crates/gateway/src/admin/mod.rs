@@ -19,6 +19,7 @@ mod content;
 mod decide;
 mod events;
 mod explain;
+mod grants;
 mod locks;
 mod openapi;
 mod page;
@@ -167,6 +168,12 @@ fn table() -> OpenApiRouter<Arc<Admin>> {
         .routes(routes!(tokens::list))
         .routes(routes!(tokens::make))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(grants::list))
+        .routes(routes!(grants::show))
+        .routes(routes!(grants::ask))
+        .routes(routes!(grants::break_glass))
+        .routes(routes!(grants::revoke))
+        .routes(routes!(grants::review))
         .routes(routes!(content::show))
         .routes(routes!(explain::show))
         .routes(routes!(audit::who_used))

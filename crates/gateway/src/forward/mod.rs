@@ -103,7 +103,7 @@ async fn send(
         recorder.findings(Place::Request, masked);
     }
     let sent = async {
-        if permit.approved().is_some() {
+        if permit.approved().is_some() || permit.decision().grant.is_some() {
             journal.sync(&receipt).await?;
         } else {
             journal.commit(&receipt).await?;

@@ -12,7 +12,7 @@ use keyward_journal::record::ApprovalEvent as JournalEvent;
 use keyward_journal::{Journal, Record};
 use keyward_store::{
     Approval, ApprovalEvent, ApprovalState, Binding, CancelError, Change, Consumption, CreateError, Db,
-    NewApproval, StoreError, VoteDecision, VoteError,
+    NewApproval, NewVote, StoreError, VoteError,
 };
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
@@ -116,16 +116,10 @@ impl Approvals {
     }
 
     /// Counts a person's decision.
-    pub async fn vote(
-        &self,
-        id: ApprovalId,
-        by: Arc<Principal>,
-        decision: VoteDecision,
-        reason: String,
-    ) -> Result<Change, VoteError> {
+    pub async fn vote(&self, id: ApprovalId, by: Arc<Principal>, vote: NewVote) -> Result<Change, VoteError> {
         let this = self.clone();
         own_task(async move {
-            let change = this.inner.db.approval_vote(id, &by, decision, &reason, clock::now()).await?;
+            let change = this.inner.db.approval_vote(id, &by, &vote, clock::now()).await?;
             this.announce(&change.events, change.approval.binding.digest, None);
             Ok(change)
         })

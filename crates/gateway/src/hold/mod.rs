@@ -1,6 +1,7 @@
 //! Holding a call for a human (design §7).
 //!
-//! Promise: a held call is bound to the digest of the exact request, to the policy version and to the credential version;
+//! Promise: a held call is bound to the digest of the exact request (with `bind: operation` to that of all that was
+//! understood of it), to the policy version and to the credential version;
 //! at release all of it is checked again, and the approval is used up before the first byte leaves. Whoever asked never
 //! decides. A caller that goes away executes nothing later; an identical retry attaches.
 //! What an unmodified client sees while it waits depends on what it can stand: a stream gets comment lines, anything
@@ -9,12 +10,13 @@
 mod answers;
 mod approvals;
 mod patience;
+mod spool;
 mod stream;
 
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Response};
-use keyward_core::{ApprovalId, Decision, MaskRule, Place, RequestDigest, Risk};
+use keyward_core::{ApprovalId, Bind, Decision, MaskRule, Place, RequestDigest, Risk};
 use keyward_journal::record::{BodyNote, DecisionRecord, End, Intent};
 use keyward_mask::mask_bytes;
 use keyward_secrets::Lease;
@@ -23,6 +25,8 @@ use keyward_store::{ApprovalState, Binding, CreateError, NewApproval, RequestSum
 pub use answers::{AnswerCopy, Answers, Kept, LastRun, RunningNote};
 pub use approvals::{Approvals, AskError, WAITERS_MAX, Watched};
 pub use patience::Patience;
+use spool::Spooled;
+pub use spool::{SPOOLED_BYTES_MIN, Spool};
 pub use stream::HeldStream;
 
 use crate::admit::{Admission, Approved, Permit};
@@ -57,6 +61,10 @@ const VOLATILE_FAMILIES: [&str; 2] = ["x-stainless-", "x-b3-"];
 /// A call that waits.
 pub struct Held {
     call: Call,
+    /// The exact request.
+    exact: RequestDigest,
+    /// Its body, where that is long.
+    spooled: Option<Spooled>,
     decision: DecisionRecord,
     obligations: Arc<Decision>,
     binding: Binding,
@@ -72,10 +80,11 @@ impl Session {
         record: DecisionRecord,
     ) -> Result<Admission, Refusal> {
         let call = self.with_whole_body(call).await?;
-        let digest = self.digest(&call);
+        let exact = self.digest(&call);
+        let digest = self.bound(&call, &decision, exact);
         let shared = &self.gateway.shared;
-        match shared.answers.last_run(&digest) {
-            Some(LastRun::Answered(kept)) => return self.answer_again(&call, *kept, record, digest),
+        match shared.answers.last_run(&exact) {
+            Some(LastRun::Answered(kept)) => return self.answer_again(&call, *kept, record, exact),
             Some(LastRun::Running) => return Err(runs_already()),
             None => {}
         }
@@ -94,7 +103,9 @@ impl Session {
         };
         let new = self.new_approval(&call, &decision, binding.clone(), (lease.as_ref(), risk))?;
         let watched = shared.approvals.ask(new, self.request).await.map_err(not_asked)?;
-        let held = Held { call, decision: record, obligations: decision, binding, watched };
+        let mut held =
+            Held { call, exact, spooled: None, decision: record, obligations: decision, binding, watched };
+        held.put_by(&shared.spool).await;
         Ok(Admission::Held(Box::new(held)))
     }
 
@@ -147,6 +158,18 @@ impl Session {
         headers.sort_by_key(|(name, _)| *name); // stable: several values of one name keep their order
         let connection = &self.target.settings.connection;
         RequestDigest::of(&self.verified.principal, connection, &call.operation, &headers, whole(call))
+    }
+
+    /// What an approval of this call is for.
+    fn bound(&self, call: &Call, decision: &Decision, exact: RequestDigest) -> RequestDigest {
+        let bind = decision.approval.as_ref().map_or(Bind::Request, |approval| approval.bind);
+        let connection = &self.target.settings.connection;
+        match bind {
+            Bind::Request => exact,
+            Bind::Operation => {
+                RequestDigest::of_operation(&self.verified.principal, connection, &call.operation)
+            }
+        }
     }
 
     fn new_approval(
@@ -267,6 +290,27 @@ impl Held {
         self.watched.approval.id
     }
 
+    /// Puts a long body by for as long as it waits.
+    async fn put_by(&mut self, spool: &Spool) {
+        let CallBody::Whole(body) = &mut self.call.body else { return };
+        if body.len() < SPOOLED_BYTES_MIN {
+            return;
+        }
+        match spool.put(std::mem::take(body), self.exact).await {
+            Ok(spooled) => self.spooled = Some(spooled),
+            Err(kept) => *body = kept,
+        }
+    }
+
+    /// Takes back what was put by.
+    async fn take_back(&mut self) -> Result<(), Refusal> {
+        if let Some(spooled) = self.spooled.take() {
+            self.call.body =
+                CallBody::Whole(spooled.take().await.map_err(|refusal| refusal.on_approval(self.id()))?);
+        }
+        Ok(())
+    }
+
     /// Waits until it is decided. Never returns while it is pending.
     async fn decided(&mut self) -> ApprovalState {
         let settled = |state: &ApprovalState| *state != ApprovalState::Pending;
@@ -285,7 +329,7 @@ impl Held {
             let public = "The token expired while the call waited; sign in again and send the call again.";
             return Err(Refusal::new(RefusalKind::Unauthenticated, public).on_approval(self.id()));
         }
-        let approved = Approved { id: self.id(), digest: self.binding.digest, binding: self.binding };
+        let approved = Approved { id: self.id(), digest: self.exact, binding: self.binding };
         Ok((self.call, self.decision, self.obligations, approved))
     }
 }
@@ -323,7 +367,7 @@ where
 /// Goes on with a decided call.
 async fn go_on<F>(
     session: Arc<Session>,
-    held: Box<Held>,
+    mut held: Box<Held>,
     state: ApprovalState,
     proceed: impl FnOnce(Arc<Session>, Box<Permit>) -> F,
 ) -> Result<Response<Body>, Refusal>
@@ -333,6 +377,7 @@ where
     if state != ApprovalState::Approved {
         return Err(session.ended(held.id(), state).await);
     }
+    Box::pin(held.take_back()).await?;
     let permit = session.release(*held)?;
     proceed(session, permit).await
 }

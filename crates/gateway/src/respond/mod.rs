@@ -3,7 +3,8 @@
 //! Promise: headers, body, trailers and error bodies are masked, the injected credential always, whatever the rules
 //! say. A content encoding or charset that cannot be looked into *fails closed* with 502. Validators and ranges of the
 //! unmasked body do not pass, so that they can't serve as an oracle (catalogue 70, 71).
-//! Tool calls in a model's answer are judged on their way (`calls`).
+//! Tool calls in a model's answer are judged on their way (`calls`), and so is an answer that turns out to be weights of a
+//! model (`weights`).
 //! Exception: a connection without credential whose policy masks nothing passes everything as it is.
 
 mod calls;
@@ -11,6 +12,7 @@ mod decode;
 mod profiles;
 mod reply;
 mod usage;
+mod weights;
 
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::response::Parts;
 use http::{Method, Response, StatusCode};
 use keyward_core::{ConnectionKind, Finding, Place};
+use keyward_journal::JournalError;
 use keyward_journal::record::End;
 use keyward_mask::walk::{BodyFormat, BodyMasker, Dialect};
 use keyward_mask::{Profile, mask_bytes, mask_field, mask_whole_field};
@@ -29,6 +32,8 @@ pub use profiles::Profiles;
 use reply::Packed;
 pub use reply::Reply;
 use usage::Meter;
+pub use weights::Weights;
+use weights::WeightsGuard;
 
 use crate::admit::Permit;
 use crate::body::{Body, BodyError};
@@ -48,15 +53,16 @@ pub fn respond(sent: Sent) -> Result<Response<Body>, Refusal> {
     let Sent { session, response, permit, lease, mut recorder, note } = sent;
     let form = Form::of(content_type(response.headers()));
     let calls = form.and_then(|form| call_guard(form, &session, &permit, response.status()));
-    let session = &*session;
     let (mut parts, upstream) = response.into_parts();
+    let weights = WeightsGuard::new(&session, &permit, parts.status, &parts.headers);
+    let session = &*session;
+    let weights = match weights {
+        Ok(weights) => weights,
+        Err(refusal) => return Err(ended(session, recorder, End::Refused, refusal)?),
+    };
     let prepared = match prepare(session, &permit, lease.as_ref(), &mut parts, &mut recorder) {
         Ok(prepared) => prepared,
-        Err(mut refusal) => {
-            recorder.end(End::MaskFailed, Some(detail(&refusal)))?;
-            refusal.session = Some(session.id);
-            return Err(refusal);
-        }
+        Err(refusal) => return Err(ended(session, recorder, End::MaskFailed, refusal)?),
     };
     let copy = note.map(|note| AnswerCopy::new(note, parts.status, &parts.headers));
     recorder.head(parts.status, &parts.headers);
@@ -69,6 +75,7 @@ pub fn respond(sent: Sent) -> Result<Response<Body>, Refusal> {
         state: reply::State::Open { first: bytes::Bytes::new(), unread: bytes::Bytes::new(), upstream },
         decoder: prepared.decoder,
         calls,
+        weights,
         ending: (form, session.target.settings.connection.kind, session.request),
         masker: prepared.masker,
         packed: prepared.packed,
@@ -83,6 +90,18 @@ pub fn respond(sent: Sent) -> Result<Response<Body>, Refusal> {
         ended: Watch::new(Arc::clone(session.in_flight.life())),
     };
     finish(session, parts, reply, permit.method())
+}
+
+/// Records that an answer ended before its first byte; the refusal that the caller gets.
+fn ended(
+    session: &Session,
+    mut recorder: Recorder,
+    end: End,
+    mut refusal: Refusal,
+) -> Result<Refusal, JournalError> {
+    recorder.end(end, Some(detail(&refusal)))?;
+    refusal.session = Some(session.id);
+    Ok(refusal)
 }
 
 /// Judges the calls of tools in an answer of a model, where it may hold some.

@@ -23,6 +23,7 @@ use tokio::time::Sleep;
 use super::calls::{CallGuard, Form};
 use super::decode::PIECE_BYTES;
 use super::usage::Meter;
+use super::weights::WeightsGuard;
 use crate::body::BodyError;
 use crate::hold::AnswerCopy;
 use crate::inject;
@@ -40,6 +41,8 @@ pub struct Reply {
     pub(super) decoder: Option<Decoder>,
     /// Judges the calls of tools in it.
     pub(super) calls: Option<CallGuard>,
+    /// Sees whether it is weights of a model.
+    pub(super) weights: Option<WeightsGuard>,
     /// How a stream ends that was stopped: as events or lines, in which dialect, in which exchange.
     pub(super) ending: (Option<Form>, ConnectionKind, RequestId),
     pub(super) masker: Option<BodyMasker>,
@@ -203,6 +206,8 @@ impl Reply {
     /// Decodes and masks a piece: what may leave now.
     fn mask(&mut self, data: &Bytes) -> Result<Bytes, BodyError> {
         if self.decoder.is_none() && self.masker.is_none() && self.calls.is_none() {
+            let seen = look(&mut self.weights, data);
+            self.settle(seen)?;
             return Ok(data.clone());
         }
         if self.packed.sees(data) {
@@ -210,8 +215,11 @@ impl Reply {
             return Err(self.fail(End::MaskFailed, error));
         }
         let mut out = Vec::with_capacity(data.len() + 64);
-        let (calls, masker) = (&mut self.calls, &mut self.masker);
-        let mut sink = |plain: &[u8]| judge_and_mask(calls, masker, plain, &mut out);
+        let (calls, masker, weights) = (&mut self.calls, &mut self.masker, &mut self.weights);
+        let mut sink = |plain: &[u8]| {
+            look(weights, plain)?;
+            judge_and_mask(calls, masker, plain, &mut out)
+        };
         let result = match &mut self.decoder {
             Some(decoder) => decoder.push(data, &mut sink),
             None => sink(data),
@@ -223,10 +231,13 @@ impl Reply {
     /// What is left at the end of the upstream's body.
     fn finish(&mut self) -> Result<Bytes, BodyError> {
         let mut out = Vec::new();
-        let (calls, masker) = (&mut self.calls, &mut self.masker);
+        let (calls, masker, weights) = (&mut self.calls, &mut self.masker, &mut self.weights);
         let mut result = Ok(());
         if let Some(decoder) = &mut self.decoder {
-            result = decoder.finish(&mut |plain| judge_and_mask(calls, masker, plain, &mut out));
+            result = decoder.finish(&mut |plain| {
+                look(weights, plain)?;
+                judge_and_mask(calls, masker, plain, &mut out)
+            });
         }
         if let (Ok(()), Some(guard)) = (&result, calls) {
             let mut rest = Vec::new();
@@ -294,7 +305,7 @@ impl Reply {
     /// Ends the exchange with an error; what the masker still holds is dropped, not sent.
     fn fail(&mut self, end: End, error: BodyError) -> BodyError {
         self.state = State::Done;
-        (self.masker, self.calls) = (None, None);
+        (self.masker, self.calls, self.weights) = (None, None, None);
         if let Err(unrecorded) = self.recorder.end(end, Some(error.to_string())) {
             tracing::error!(error = &unrecorded as &dyn std::error::Error, "outcome not recorded");
         }
@@ -420,6 +431,11 @@ impl http_body::Body for Reply {
             polled => polled,
         }
     }
+}
+
+/// Looks whether decoded bytes are weights of a model, which may have to stay.
+fn look(weights: &mut Option<WeightsGuard>, plain: &[u8]) -> Result<(), BodyError> {
+    weights.as_mut().map_or(Ok(()), |guard| guard.sees(plain).map_err(BodyError::Blocked))
 }
 
 /// Judges the calls of tools in decoded bytes, and masks what may pass.

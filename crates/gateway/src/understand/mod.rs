@@ -53,6 +53,7 @@ pub use self::tool_call::{Called, tool_call};
 use self::body::Encoding;
 use self::fields::Fields;
 use self::json::{Judged, Leads};
+pub(crate) use self::routes::names_weights;
 use self::routes::{Body, Found, Path, Table};
 
 /// What a connection speaks.
@@ -288,25 +289,29 @@ fn exports(
     query: &[(String, String)],
 ) -> bool {
     let reads = matches!(method, "GET" | "HEAD");
-    let named = || path.leads_to_weights() || query.iter().any(|(_, value)| routes::names_weights(value));
+    let named = || path.leads_to_weights() || query.iter().any(|(_, value)| names_weights(value));
     if kind == ConnectionKind::Http {
-        let open = matches!(
-            class,
-            OperationClass::HttpRead
-                | OperationClass::HttpWrite
-                | OperationClass::Unknown
-                | OperationClass::ModelsList
-                | OperationClass::FilesRead
-                | OperationClass::FileRead
-                | OperationClass::ResourceRead
-                | OperationClass::MetricsRead
-        );
-        return open && (reads || method == "POST") && named();
+        return may_export(class) && (reads || method == "POST") && named();
     }
     let open =
         matches!(class, OperationClass::Unknown | OperationClass::ModelsList | OperationClass::FilesRead);
     // A registry names the file in the query.
     reads && open && if kind == ConnectionKind::Mlflow { named() } else { path.leads_to_weights() }
+}
+
+/// Whether calls of a class may turn out to fetch weights: what reads something, or what nobody knows.
+pub(crate) const fn may_export(class: OperationClass) -> bool {
+    matches!(
+        class,
+        OperationClass::HttpRead
+            | OperationClass::HttpWrite
+            | OperationClass::Unknown
+            | OperationClass::ModelsList
+            | OperationClass::FilesRead
+            | OperationClass::FileRead
+            | OperationClass::ResourceRead
+            | OperationClass::MetricsRead
+    )
 }
 
 /// The table of a kind; none where everything is what its method says.

@@ -208,7 +208,7 @@ fn segment_name(segment: &str) -> &str {
 }
 
 /// Whether a text ends like a file of weights, or would to a server that cuts a query, a fragment or a tag off.
-pub(super) fn names_weights(text: &str) -> bool {
+pub(crate) fn names_weights(text: &str) -> bool {
     readings(text).any(|name| {
         let name = segment_name(name).to_ascii_lowercase();
         WEIGHT_SUFFIXES.iter().any(|suffix| name.ends_with(suffix))

@@ -15,12 +15,13 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method};
 use keyward_core::policy::{PolicySet, PolicySource};
 use keyward_core::{
-    ApprovalId, ApprovalRule, Connection, ConnectionKind, Operation, OperationClass, Principal,
+    ApprovalId, ApprovalRule, Connection, ConnectionKind, GrantId, Operation, OperationClass, Principal,
     PrincipalKind, RequestDigest, RequestId, Resource, Timestamp, Upstream,
 };
 use keyward_gateway::admin::AdminServer;
 use keyward_gateway::clock;
 use keyward_gateway::fetch::{FetchClient, FetchLimits, FetchUrl, Fetched, PlainHttp};
+use keyward_gateway::grants::NewGrant;
 use keyward_gateway::identify::IssuerSettings;
 use keyward_gateway::settings::{
     ConnectionSettings, Credential, Holding, Http2, Inject, Limits, Roles, Settings,
@@ -246,7 +247,6 @@ impl World {
         let id = ApprovalId::new(clock::fresh_id());
         let mut digest = [0; 32];
         aws_lc_rs::rand::fill(&mut digest).unwrap();
-        let approvers = vec!["group:model-owners".to_owned()];
         let new = NewApproval {
             id,
             binding: Binding {
@@ -259,7 +259,7 @@ impl World {
             operation: operation(),
             rule: "export-needs-owner".to_owned(),
             reason: "Exporting weights leaves the perimeter".to_owned(),
-            approval: ApprovalRule { approvers, and: Vec::new(), min, ttl: Duration::from_mins(15) },
+            approval: owners(min),
             summary: RequestSummary {
                 headers: vec![("content-type".to_owned(), "application/json".to_owned())],
                 body: "{\"model\":\"m\"}".to_owned(),
@@ -272,6 +272,21 @@ impl World {
         self.shared.approvals.ask(new, RequestId::new(clock::fresh_id())).await.unwrap().approval
     }
 
+    /// A window asked for by `who`, which nobody opened yet.
+    pub(crate) async fn grant(&self, who: Who) -> GrantId {
+        let new = NewGrant {
+            principal: Arc::new(self.principal(who)),
+            connection: "models".into(),
+            classes: vec![OperationClass::ModelExport],
+            reason: "a backup".to_owned(),
+            life: Duration::from_mins(5),
+            uses_max: None,
+            asked: Some(owners(1)),
+        };
+        let grant = new.into_grant(GrantId::new(clock::fresh_id()), clock::now());
+        self.shared.grants.add(grant).await.unwrap().id
+    }
+
     /// Every administrative record from number `from` on, and the number after the last record.
     pub(crate) fn admin_records(&self, from: u64) -> (Vec<AdminEvent>, u64) {
         let mut events = Vec::new();
@@ -282,6 +297,17 @@ impl World {
             true
         });
         (events, next.unwrap())
+    }
+}
+
+fn owners(min: u32) -> ApprovalRule {
+    ApprovalRule {
+        approvers: vec!["group:model-owners".to_owned()],
+        and: Vec::new(),
+        min,
+        ttl: Duration::from_mins(15),
+        bind: keyward_core::Bind::Request,
+        grant: Some(Duration::from_hours(1)),
     }
 }
 
@@ -314,9 +340,20 @@ fn settings(issuer: &str, url: &str) -> Settings {
         tags: [("env".to_owned(), "test".to_owned())].into(),
     };
     let credential = Credential { reference: "keyward://models".parse().unwrap(), inject: Inject::Bearer };
-    let policy = PolicySet::load(&[PolicySource::base()], &["credentials"]).unwrap();
+    let windows = "apiVersion: keyward/v1
+kind: Policy
+metadata: {name: windows}
+rules:
+  - id: exports-in-a-window
+    effect: approve
+    when: 'operation.class == \"model.export\"'
+    approval: {approvers: ['group:model-owners'], ttl: 15m, grant: 1h}
+";
+    let windows = PolicySource { name: "windows.yaml".to_owned(), text: windows.to_owned() };
+    let policy = PolicySet::load(&[PolicySource::base(), windows], &["credentials"]).unwrap();
     let member = |group: &str| vec![format!("group:{group}")];
     Settings {
+        break_glass: Some(Duration::from_mins(30)),
         sign_in: None,
         issuers: vec![IssuerSettings::new("test", issuer, vec![OURS.to_owned()])],
         connections: vec![ConnectionSettings {
@@ -329,11 +366,13 @@ fn settings(issuer: &str, url: &str) -> Settings {
             header_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_mins(1),
             request_body_bytes_max: 1 << 20,
+            weights_bytes: None,
         }],
         policy: Arc::new(policy),
+        points: std::collections::HashMap::new(),
         detectors: keyward_mask::Detectors::builtin(),
         public_url: url.to_owned(),
-        holding: Holding::default(),
+        holding: Holding { pending_per_principal_max: 1_000, ..Holding::default() },
         limits: Limits::default(),
         roles: Roles {
             members: [("auditor".to_owned(), member("audit")), ("admin".to_owned(), member("ops"))].into(),

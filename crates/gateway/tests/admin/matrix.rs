@@ -100,6 +100,24 @@ const TABLE: &[Row] = &[
         "/api/v1/tokens/{token}/revoke",
         [No(401), No(404), Seen, No(404), No(403), Seen],
     ),
+    row("GET /api/v1/grants", "/api/v1/grants", LISTS),
+    row("GET /api/v1/grants/{id}", "/api/v1/grants/{grant}", APPROVAL),
+    row("POST /api/v1/grants", "/api/v1/grants", [No(401), Seen, Seen, Seen, Seen, Seen]),
+    row(
+        "POST /api/v1/break-glass",
+        "/api/v1/break-glass",
+        [No(401), No(403), No(403), No(403), No(403), No(403)],
+    ),
+    row(
+        "POST /api/v1/grants/{id}/revoke",
+        "/api/v1/grants/{grant}/revoke",
+        [No(401), No(404), Seen, Seen, No(403), Seen],
+    ),
+    row(
+        "POST /api/v1/grants/{id}/review",
+        "/api/v1/grants/{grant}/review",
+        [No(401), No(404), No(403), No(403), No(409), No(409)],
+    ),
     row("GET /api/v1/requests/{id}/explanation", "/api/v1/requests/{exchange}/explanation", SESSION),
     row("GET /api/v1/audit/who-used", "/api/v1/audit/who-used?secret=keyward://models", BY_ROLE),
     row("GET /api/v1/audit/what", "/api/v1/audit/what?principal=alice", BY_ROLE),
@@ -138,12 +156,21 @@ async fn each_role_gets_what_the_table_says() {
             } else {
                 path
             };
+            let path = if path.contains("{grant}") {
+                path.replace("{grant}", &world.grant(Who::Requester).await.to_string())
+            } else {
+                path
+            };
             let (_, from) = world.admin_records(0);
             let body = match row.route {
                 "POST /api/v1/locks" => {
                     Some(json!({"target": "user:https://idp#mallory", "reason": "because"}))
                 }
                 "POST /api/v1/tokens" => Some(json!({"connections": ["models"]})),
+                "POST /api/v1/grants" => {
+                    Some(json!({"connection": "models", "classes": ["model.export"], "reason": "because"}))
+                }
+                "POST /api/v1/break-glass" => Some(json!({"connection": "models", "reason": "because"})),
                 "POST /api/v1/tokens/{id}/revoke" | "POST /api/v1/locks/{id}/lift" | "POST /auth/logout" => {
                     Some(json!({}))
                 }

@@ -52,6 +52,7 @@ impl World {
                 matched: Vec::new(),
                 observed: Vec::new(),
                 risk: None,
+                grant: None,
             },
             approval: None,
             retry_of: None,

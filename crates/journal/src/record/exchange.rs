@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use keyward_core::principal::PrincipalRef;
 use keyward_core::{
-    ApprovalId, Decision, Operation, Place, Principal, RequestId, Risk, SessionId, Timestamp, Verdict,
+    ApprovalId, Decision, GrantId, Operation, Place, Principal, RequestId, Risk, SessionId, Timestamp,
+    Verdict,
 };
 use serde::{Deserialize, Serialize};
 
@@ -118,6 +119,9 @@ pub struct DecisionRecord {
     /// The signals of the call's risk; none where nobody looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk: Option<Risk>,
+    /// The window on whose strength it needed no approval of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantId>,
 }
 
 impl DecisionRecord {
@@ -130,6 +134,7 @@ impl DecisionRecord {
             matched: decision.matched.clone(),
             observed: decision.observed.clone(),
             risk,
+            grant: None,
         }
     }
 }

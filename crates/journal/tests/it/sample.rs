@@ -74,6 +74,7 @@ pub(crate) fn intent(request: u128, session: u128) -> Record {
         matched: vec!["chat".into()],
         observed: Vec::new(),
         risk: None,
+        grant: None,
     };
     Record::Intent(Box::new(Intent {
         request: RequestId::new(request),

@@ -56,6 +56,12 @@ enum ApprovalsCommand {
         /// Decide only if the request still has this digest, as `show` printed it
         #[arg(long, value_name = "HEX")]
         digest: Option<String>,
+        /// Approve less: the call runs within this time (5m), or the window is open for no longer
+        #[arg(long = "for", value_name = "SPAN")]
+        span: Option<String>,
+        /// Approve less: the window lets no more calls through than that
+        #[arg(long, value_name = "N")]
+        uses: Option<u32>,
     },
     /// Refuse a call; its requester is told the reason
     Deny {
@@ -123,11 +129,9 @@ async fn answer(command: ApprovalsCommand, client: &Client, session: &Session) -
             let approval = client.get(&["approvals", &id], &[]).await?;
             session.output.object(&approval, || whole(&approval))
         }
-        ApprovalsCommand::Approve { id, reason, digest } => {
-            let body = match digest {
-                Some(digest) => json!({"reason": reason, "digest": digest}),
-                None => json!({"reason": reason}),
-            };
+        ApprovalsCommand::Approve { id, reason, digest, span, uses } => {
+            let seconds = span.as_deref().map(super::grants::seconds).transpose()?;
+            let body = json!({"reason": reason, "digest": digest, "seconds": seconds, "uses": uses});
             decide(client, session, &id, "approve", &body).await
         }
         ApprovalsCommand::Deny { id, reason } => {

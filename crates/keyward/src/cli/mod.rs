@@ -18,6 +18,7 @@ mod client;
 mod config;
 mod connections;
 mod demo;
+mod grants;
 mod locks;
 mod mask;
 mod output;
@@ -90,6 +91,13 @@ enum Command {
     Sessions(sessions::SessionsArgs),
     /// Keep somebody out at once
     Locks(locks::LocksArgs),
+    /// Ask for windows in which calls of a kind need no approval of their own, and end them
+    Grants(grants::GrantsArgs),
+    /// Open a window at once, without an approval, in an emergency; it is told, and somebody else has to sign for it
+    #[command(after_help = "Examples:
+  keyward break-glass models --for 15m --reason 'INC-42: rollback needs the old weights'
+  keyward break-glass review grt_01990000000070008000000000000001 --reason 'checked the session, as described'")]
+    BreakGlass(grants::BreakGlassArgs),
     /// Make a short-lived token for a tool that cannot sign in, and print it alone; `keyward tokens` lists and revokes
     #[command(after_help = "Examples:
   OPENAI_API_KEY=$(keyward token openai) some-tool
@@ -185,6 +193,8 @@ fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Approvals(args) => approvals::run(args, session),
         Command::Sessions(args) => sessions::run(args, session),
         Command::Locks(args) => locks::run(args, session),
+        Command::Grants(args) => grants::run(args, session),
+        Command::BreakGlass(args) => grants::break_glass(args, session),
         Command::Token(args) => tokens::make(&args, session),
         Command::Tokens(args) => tokens::run(args, session),
         Command::Audit(args) => audit::run(args, session),

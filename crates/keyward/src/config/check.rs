@@ -46,6 +46,8 @@ pub fn check(root: &Node, places: &Places, report: &mut Report<'_>) {
     check.issuers(root);
     check.sign_in(root);
     check.connections(root);
+    check.decision_points(root);
+    check.break_glass(root);
     check.bounds(root);
     if let Some(roles) = decode::<Roles>(root.get("roles")) {
         for (role, entries) in [("admin", &roles.admin), ("auditor", &roles.auditor)] {
@@ -57,17 +59,17 @@ pub fn check(root: &Node, places: &Places, report: &mut Report<'_>) {
 }
 
 /// The section as its type; none when it is absent or malformed.
-fn decode<T: DeserializeOwned>(node: Option<&Node>) -> Option<T> {
+pub(super) fn decode<T: DeserializeOwned>(node: Option<&Node>) -> Option<T> {
     serde_json::from_value(node?.to_json()).ok()
 }
 
-struct Check<'a, 'r> {
+pub(super) struct Check<'a, 'r> {
     places: &'a Places,
     report: &'a mut Report<'r>,
 }
 
 impl Check<'_, '_> {
-    fn say(&mut self, path: &str, message: &str, help: &str) {
+    pub(super) fn say(&mut self, path: &str, message: &str, help: &str) {
         self.report.at(self.places.nearest(path), message, help);
     }
 
@@ -382,7 +384,7 @@ impl Check<'_, '_> {
         }
     }
 
-    fn role(&mut self, path: &str, entry: &str) {
+    pub(super) fn role(&mut self, path: &str, entry: &str) {
         let good = entry.strip_prefix("group:").is_some_and(|group| !group.is_empty())
             || entry
                 .strip_prefix("user:")
@@ -397,7 +399,13 @@ impl Check<'_, '_> {
         }
     }
 
-    fn unique(&mut self, seen: &mut HashMap<String, At>, node: Option<&Node>, what: &str, field: &str) {
+    pub(super) fn unique(
+        &mut self,
+        seen: &mut HashMap<String, At>,
+        node: Option<&Node>,
+        what: &str,
+        field: &str,
+    ) {
         let Some(node) = node else { return };
         let Some(text) = node.to_json().as_str().map(str::to_owned) else { return };
         if let Some(first) = seen.insert(text, node.at) {

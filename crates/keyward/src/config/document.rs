@@ -10,6 +10,7 @@ use keyward_core::{ConnectionKind, PrincipalKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::deciders::{BreakGlass, DecisionPoint};
 use super::reference::Reference;
 use super::routes::Route;
 use super::scalar::{ByteSize, Period};
@@ -41,12 +42,18 @@ pub struct Config {
     pub connections: Vec<ConnectionSettings>,
     /// Policy documents: `builtin:base` and other shipped packs, or files relative to this one; at least one.
     pub policies: Vec<String>,
+    /// Services that rules with `effect: consult` ask.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decision_points: Vec<DecisionPoint>,
     /// Packs of detectors of one's own, beside the shipped ones: files relative to this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub detectors: Vec<String>,
     /// Who may use the admin API, beyond what everybody may do with their own sessions and approvals.
     #[serde(default)]
     pub roles: Roles,
+    /// Who may open a window without an approval, in an emergency; without it, nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlass>,
     /// How people sign in to the web interface with a browser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sign_in: Option<SignIn>,
@@ -350,6 +357,9 @@ pub struct ConnectionLimits {
     /// Longest request body; none means no bound of its own (bodies stream).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_body_bytes_max: Option<ByteSize>,
+    /// From this size on, an answer that is no text is taken for weights of a model, and judged as `model.export`; so is
+    /// what one caller takes of one path piece by piece within a day. `0`: its size says nothing.
+    pub weights_bytes: ByteSize,
     /// How long the upstream may take to its response head.
     pub header_timeout: Period,
     /// How long the upstream may be silent within a response body.
@@ -360,6 +370,7 @@ impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             request_body_bytes_max: None,
+            weights_bytes: ByteSize::from_mib(1024),
             header_timeout: Period::from_secs(600),
             idle_timeout: Period::from_secs(300),
         }

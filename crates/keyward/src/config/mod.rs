@@ -7,6 +7,7 @@ pub mod document;
 pub mod load;
 
 pub mod check;
+pub mod deciders;
 pub mod inline;
 pub mod origin;
 pub mod packs;

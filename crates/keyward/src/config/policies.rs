@@ -7,8 +7,8 @@ use keyward_mask::Detectors;
 
 use super::load::read;
 use super::problem::{Problem, Report};
-use super::suggest;
 use super::tree::{Node, Places};
+use super::{deciders, suggest};
 
 /// Longest policy document.
 pub const POLICY_BYTES_MAX: u64 = 1024 * 1024;
@@ -59,8 +59,9 @@ pub fn read_all(
     }
     // A document that is missing would make others look wrong.
     if complete && !documents.is_empty() {
-        for problem in compile(&documents, detectors).err().unwrap_or_default() {
-            report.other(problem);
+        match compile(&documents, detectors) {
+            Ok(policy) => deciders::consulted(root, &policy, &documents, report),
+            Err(problems) => problems.into_iter().for_each(|problem| report.other(problem)),
         }
     }
     documents

@@ -7,11 +7,14 @@ use std::sync::Arc;
 
 use http::HeaderName;
 use keyward_core::Connection;
+use keyward_gateway::consult::PointSettings;
+use keyward_gateway::fetch::{FetchError, FetchUrl, PlainHttp};
 use keyward_gateway::identify::{Algorithm, IssuerSettings, KindRule};
 use keyward_gateway::settings::{
     ConnectionSettings, Credential, Holding, Http2, Inject, Limits, Roles, Settings, SignIn,
 };
 
+use crate::config::deciders::DecisionPoint;
 use crate::config::document::{self, Config};
 use crate::config::routes::Route;
 use crate::config::scalar::ByteSize;
@@ -33,6 +36,7 @@ pub(super) fn settings(loaded: &Loaded, admin: SocketAddr) -> Result<Settings, F
         issuers: config.issuers.iter().map(issuer).collect::<Result<_, _>>()?,
         connections: config.connections.iter().map(connection).collect::<Result<_, _>>()?,
         policy: Arc::new(policy),
+        points: config.decision_points.iter().map(point).collect::<Result<_, _>>()?,
         detectors: Arc::clone(&loaded.detectors),
         public_url: public_url(config, admin),
         holding: Holding {
@@ -47,6 +51,7 @@ pub(super) fn settings(loaded: &Loaded, admin: SocketAddr) -> Result<Settings, F
             connections_max: usize::try_from(config.limits.connections_max).unwrap_or(usize::MAX),
             ..Limits::default()
         },
+        break_glass: config.break_glass.as_ref().map(|settings| settings.max.get()),
         sign_in: config.sign_in.as_ref().and_then(|sign_in| {
             let issuer = config.issuers.iter().find(|issuer| issuer.name == sign_in.issuer)?;
             Some(SignIn {
@@ -62,9 +67,26 @@ pub(super) fn settings(loaded: &Loaded, admin: SocketAddr) -> Result<Settings, F
             members: BTreeMap::from([
                 ("admin".to_owned(), config.roles.admin.clone()),
                 ("auditor".to_owned(), config.roles.auditor.clone()),
+                (
+                    "break_glass".to_owned(),
+                    config.break_glass.as_ref().map(|settings| settings.who.clone()).unwrap_or_default(),
+                ),
             ]),
         },
     })
+}
+
+fn point(point: &DecisionPoint) -> Result<(Arc<str>, PointSettings), Failure> {
+    let named = |error: &FetchError| Failure::caused(error, format!("check decision point `{}`", point.name));
+    let plain = if point.insecure_http { PlainHttp::Anywhere } else { PlainHttp::LoopbackOnly };
+    let name: Arc<str> = point.name.as_str().into();
+    let settings = PointSettings {
+        name: Arc::clone(&name),
+        url: FetchUrl::parse(&point.url, plain).map_err(|error| named(&error))?,
+        token: point.token.as_ref().map(|reference| reference.0.clone()),
+        timeout: point.timeout.get(),
+    };
+    Ok((name, settings))
 }
 
 fn public_url(config: &Config, admin: SocketAddr) -> String {
@@ -155,5 +177,6 @@ pub(crate) fn connection(connection: &document::ConnectionSettings) -> Result<Co
             .limits
             .request_body_bytes_max
             .map_or(BODY_UNBOUNDED, ByteSize::get),
+        weights_bytes: Some(connection.limits.weights_bytes.get()).filter(|bytes| *bytes > 0),
     })
 }

@@ -8,6 +8,8 @@ mod arguments;
 #[cfg(test)]
 mod calling;
 #[cfg(test)]
+mod consulting;
+#[cfg(test)]
 mod encodings;
 #[cfg(test)]
 mod evading;
@@ -17,6 +19,8 @@ mod evasion;
 mod fields;
 #[cfg(test)]
 mod formats;
+#[cfg(test)]
+mod granting;
 #[cfg(test)]
 mod h2;
 #[cfg(test)]
@@ -59,3 +63,5 @@ mod streaming;
 mod styling;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod weighing;

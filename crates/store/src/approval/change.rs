@@ -1,12 +1,14 @@
 //! Every way an approval changes. See the module above for what is promised.
 
+use std::time::Duration;
+
 use keyward_core::{ApprovalId, Principal, Timestamp};
 use sqlx::SqliteConnection;
 
 use super::outcome::{CancelError, Change, Consumption, CreateError, Created, VoteError};
 use super::row::approval;
 use super::{
-    APPROVERS_MAX, Approval, ApprovalEvent, ApprovalState, Binding, MIN_APPROVALS_MAX, NewApproval,
+    APPROVERS_MAX, Approval, ApprovalEvent, ApprovalState, Binding, MIN_APPROVALS_MAX, NewApproval, NewVote,
     OPERATION_BYTES_MAX, REASON_BYTES_MAX, SUMMARY_BYTES_MAX, TTL_MAX, Vote, VoteDecision, may_decide,
 };
 use crate::{Db, StoreError};
@@ -56,10 +58,11 @@ impl Db {
         &self,
         id: ApprovalId,
         by: &Principal,
-        decision: VoteDecision,
-        reason: &str,
+        new: &NewVote,
         now: Timestamp,
     ) -> Result<Change, VoteError> {
+        let NewVote { decision, reason, narrower } = new;
+        let decision = *decision;
         if reason.len() > REASON_BYTES_MAX {
             return Err(VoteError::ReasonTooLong);
         }
@@ -81,7 +84,8 @@ impl Db {
             by: person.clone(),
             name: by.name.as_deref().map(str::to_owned),
             decision,
-            reason: reason.to_owned(),
+            reason: reason.clone(),
+            narrower: *narrower,
             at: now,
         });
         let enough = standing.approvals() >= usize::try_from(standing.approval.min).unwrap_or(usize::MAX);
@@ -90,7 +94,7 @@ impl Db {
             VoteDecision::Approve if enough => ApprovalState::Approved,
             VoteDecision::Approve => ApprovalState::Pending,
         };
-        let step = Step { to, by: Some(person), reason: reason.to_owned() };
+        let step = Step { to, by: Some(person), reason: reason.clone() };
         let event = self.step(&mut transaction, &mut standing, step, now).await?;
         self.commit(transaction).await?;
         Ok(Change { approval: standing, events: vec![event] })
@@ -214,7 +218,8 @@ impl Db {
             WHERE id = $5 AND revision = $6 AND state = $7";
         let from = standing.state;
         if step.to == ApprovalState::Approved {
-            standing.expires_at = now.plus(standing.approval.ttl);
+            let narrower = standing.narrowest().seconds.map_or(Duration::MAX, Duration::from_secs);
+            standing.expires_at = now.plus(standing.approval.ttl.min(narrower));
         }
         standing.ended_at = (!step.to.is_live()).then_some(now);
         let votes = serde_json::to_string(&standing.votes).map_err(|_| super::row::wrong("votes"))?;

@@ -93,6 +93,35 @@ pub struct NewApproval {
     pub live_max: u32,
 }
 
+/// Narrower bounds than were asked for: what an approver adds to a yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Narrower {
+    /// For how many seconds: an approved call may run, or a window is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u64>,
+    /// How many calls a window lets through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses: Option<u32>,
+}
+
+impl Narrower {
+    /// Whether nothing is narrower.
+    pub const fn is_empty(&self) -> bool {
+        self.seconds.is_none() && self.uses.is_none()
+    }
+}
+
+/// A decision that a person makes.
+#[derive(Debug, Clone)]
+pub struct NewVote {
+    /// Approve or deny.
+    pub decision: VoteDecision,
+    /// Their words; may be empty.
+    pub reason: String,
+    /// The bounds that they add to a yes.
+    pub narrower: Narrower,
+}
+
 /// One person's decision.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Vote {
@@ -106,6 +135,9 @@ pub struct Vote {
     /// Their words; empty when they gave none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// The bounds that they added to a yes.
+    #[serde(default, skip_serializing_if = "Narrower::is_empty")]
+    pub narrower: Narrower,
     /// When.
     pub at: Timestamp,
 }
@@ -151,6 +183,16 @@ impl Approval {
     /// How many people approved so far.
     pub fn approvals(&self) -> usize {
         self.votes.iter().filter(|vote| vote.decision == VoteDecision::Approve).count()
+    }
+
+    /// The narrowest bounds that anybody added to a yes.
+    pub fn narrowest(&self) -> Narrower {
+        let said = self.votes.iter().filter(|vote| vote.decision == VoteDecision::Approve);
+        let said: Vec<Narrower> = said.map(|vote| vote.narrower).collect();
+        Narrower {
+            seconds: said.iter().filter_map(|it| it.seconds).min(),
+            uses: said.iter().filter_map(|it| it.uses).min(),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use keyward_store::{
     VoteDecision, VoteError, WhyNot, may_decide,
 };
 
-use crate::fixture::{ISSUER, TTL, asked_by, at, db, owner, person, reference};
+use crate::fixture::{ISSUER, TTL, asked_by, at, db, owner, person, reference, vote};
 
 const APPROVE: VoteDecision = VoteDecision::Approve;
 const DENY: VoteDecision = VoteDecision::Deny;
@@ -29,7 +29,7 @@ async fn state(db: &Db, new: &NewApproval) -> ApprovalState {
 async fn what_was_asked_comes_back_whole_and_survives_a_restart() {
     let (dir, db) = db().await;
     let new = ask(&db, b"body").await;
-    db.approval_vote(new.id, &owner("olivia"), APPROVE, "fine by me", at(5)).await.unwrap();
+    db.approval_vote(new.id, &owner("olivia"), &vote(APPROVE, "fine by me"), at(5)).await.unwrap();
     let before = db.approval_get(new.id).await.unwrap().unwrap();
     db.close().await;
     let db = Db::open(dir.path().join("keyward.db")).await.unwrap();
@@ -66,7 +66,7 @@ async fn a_retry_attaches_while_it_is_live_and_asks_anew_afterwards() {
         assert!(!again.created && again.events.is_empty());
         assert_eq!(again.approval.id, first.id);
         if live == ApprovalState::Pending {
-            db.approval_vote(first.id, &owner("olivia"), APPROVE, "", at(2)).await.unwrap();
+            db.approval_vote(first.id, &owner("olivia"), &vote(APPROVE, ""), at(2)).await.unwrap();
         }
     }
     assert!(matches!(
@@ -83,7 +83,7 @@ async fn a_retry_attaches_while_it_is_live_and_asks_anew_afterwards() {
 async fn an_approval_is_for_one_request_only() {
     let (_dir, db) = db().await;
     let new = ask(&db, b"reviewed").await;
-    db.approval_vote(new.id, &owner("olivia"), APPROVE, "", at(1)).await.unwrap();
+    db.approval_vote(new.id, &owner("olivia"), &vote(APPROVE, ""), at(1)).await.unwrap();
     let other = asked_by(&new.principal, b"reviewed!");
     assert_eq!(db.approval_consume(new.id, &other.binding, at(2)).await.unwrap(), Consumption::OtherRequest);
     assert_eq!(state(&db, &new).await, ApprovalState::Approved);
@@ -96,7 +96,7 @@ async fn another_policy_or_credential_voids_it() {
     let (_dir, db) = db().await;
     for part in ["policy", "credential"] {
         let new = ask(&db, part.as_bytes()).await;
-        db.approval_vote(new.id, &owner("olivia"), APPROVE, "", at(1)).await.unwrap();
+        db.approval_vote(new.id, &owner("olivia"), &vote(APPROVE, ""), at(1)).await.unwrap();
         let mut now = new.binding.clone();
         match part {
             "policy" => now.policy_version = "policy-2".into(),
@@ -160,14 +160,14 @@ async fn nobody_decides_over_their_own() {
     for_alice.acting_for = vec![reference("alice")];
     for who in [&agent, &requester_as_user, &owner("alice"), &owner("bob"), &for_alice] {
         for decision in [APPROVE, DENY] {
-            let answer = db.approval_vote(new.id, who, decision, "", at(1)).await;
+            let answer = db.approval_vote(new.id, who, &vote(decision, ""), at(1)).await;
             assert!(matches!(answer, Err(VoteError::Refused(WhyNot::SelfApproval))), "{who}: {answer:?}");
         }
     }
     // The same subject at another issuer is another person.
     let mut other_alice = owner("alice");
     other_alice.issuer = "https://elsewhere.test".into();
-    assert!(db.approval_vote(new.id, &other_alice, APPROVE, "", at(1)).await.is_ok());
+    assert!(db.approval_vote(new.id, &other_alice, &vote(APPROVE, ""), at(1)).await.is_ok());
 }
 
 #[tokio::test]
@@ -195,7 +195,7 @@ async fn only_people_named_by_the_rule_decide() {
         (wrong_issuer, Err(WhyNot::NotAnApprover)),
     ] {
         assert_eq!(may_decide(&approval, &who), expected, "{who}");
-        let voted = db.approval_vote(new.id, &who, APPROVE, "", at(1)).await;
+        let voted = db.approval_vote(new.id, &who, &vote(APPROVE, ""), at(1)).await;
         match expected {
             Ok(()) => assert!(!matches!(voted, Err(VoteError::Refused(_))), "{who}: {voted:?}"),
             Err(why) => assert!(matches!(voted, Err(VoteError::Refused(w)) if w == why), "{who}: {voted:?}"),
@@ -221,10 +221,10 @@ async fn several_rules_must_all_name_the_approver() {
     let mut new = asked_by(&person("alice", &[]), b"x");
     new.approval.and = vec![vec!["group:security".into()]];
     db.approval_create_or_attach(&new, at(0)).await.unwrap();
-    let one = db.approval_vote(new.id, &owner("olivia"), APPROVE, "", at(1)).await;
+    let one = db.approval_vote(new.id, &owner("olivia"), &vote(APPROVE, ""), at(1)).await;
     assert!(matches!(one, Err(VoteError::Refused(WhyNot::NotAnApprover))), "{one:?}");
     let both = person("sam", &["model-owners", "security"]);
-    assert!(db.approval_vote(new.id, &both, APPROVE, "", at(1)).await.is_ok());
+    assert!(db.approval_vote(new.id, &both, &vote(APPROVE, ""), at(1)).await.is_ok());
 }
 
 // Catalogue 104, 105.
@@ -234,7 +234,7 @@ async fn distinct_people_are_counted() {
     let mut new = asked_by(&person("alice", &[]), b"q");
     new.approval.min = 2;
     db.approval_create_or_attach(&new, at(0)).await.unwrap();
-    let first = db.approval_vote(new.id, &owner("olivia"), APPROVE, "", at(1)).await.unwrap();
+    let first = db.approval_vote(new.id, &owner("olivia"), &vote(APPROVE, ""), at(1)).await.unwrap();
     assert_eq!(first.approval.state, ApprovalState::Pending);
     assert_eq!(
         (first.events[0].from, first.events[0].to),
@@ -243,13 +243,13 @@ async fn distinct_people_are_counted() {
     // Again, with another name and more groups: the same person.
     let mut again = person("olivia", &["model-owners", "admins"]);
     again.name = Some("Somebody Else".into());
-    let second = db.approval_vote(new.id, &again, APPROVE, "", at(2)).await;
+    let second = db.approval_vote(new.id, &again, &vote(APPROVE, ""), at(2)).await;
     assert!(matches!(second, Err(VoteError::AlreadyVoted)), "{second:?}");
     let early = db.approval_consume(new.id, &new.binding, at(2)).await.unwrap();
     assert_eq!(early, Consumption::NotApproved(Some(ApprovalState::Pending)));
-    let other = db.approval_vote(new.id, &owner("oscar"), APPROVE, "", at(3)).await.unwrap();
+    let other = db.approval_vote(new.id, &owner("oscar"), &vote(APPROVE, ""), at(3)).await.unwrap();
     assert_eq!((other.approval.state, other.approval.votes.len()), (ApprovalState::Approved, 2));
-    let late = db.approval_vote(new.id, &owner("otto"), DENY, "", at(4)).await;
+    let late = db.approval_vote(new.id, &owner("otto"), &vote(DENY, ""), at(4)).await;
     assert!(matches!(late, Err(VoteError::NotPending(ApprovalState::Approved))), "{late:?}");
 }
 
@@ -259,16 +259,17 @@ async fn one_denial_ends_it_also_by_who_approved_before() {
     let mut new = asked_by(&person("alice", &[]), b"d");
     new.approval.min = 3;
     db.approval_create_or_attach(&new, at(0)).await.unwrap();
-    db.approval_vote(new.id, &owner("olivia"), APPROVE, "", at(1)).await.unwrap();
-    db.approval_vote(new.id, &owner("oscar"), APPROVE, "", at(2)).await.unwrap();
-    let change = db.approval_vote(new.id, &owner("olivia"), DENY, "on second thought", at(3)).await.unwrap();
+    db.approval_vote(new.id, &owner("olivia"), &vote(APPROVE, ""), at(1)).await.unwrap();
+    db.approval_vote(new.id, &owner("oscar"), &vote(APPROVE, ""), at(2)).await.unwrap();
+    let change =
+        db.approval_vote(new.id, &owner("olivia"), &vote(DENY, "on second thought"), at(3)).await.unwrap();
     assert_eq!((change.approval.state, change.approval.approvals()), (ApprovalState::Denied, 1));
     assert_eq!(change.approval.ended_at, Some(at(3)));
     assert_eq!(
         (change.events[0].by.as_ref(), change.events[0].reason.as_str()),
         (Some(&reference("olivia")), "on second thought")
     );
-    let late = db.approval_vote(new.id, &owner("otto"), APPROVE, "", at(4)).await;
+    let late = db.approval_vote(new.id, &owner("otto"), &vote(APPROVE, ""), at(4)).await;
     assert!(matches!(late, Err(VoteError::NotPending(ApprovalState::Denied))), "{late:?}");
 }
 
@@ -279,11 +280,12 @@ async fn time_runs_out_to_the_microsecond() {
     let end = at(0).plus(TTL);
     let last = keyward_core::Timestamp::from_micros(end.micros() - 1);
     let (used, late, swept) = (ask(&db, b"1").await, ask(&db, b"2").await, ask(&db, b"3").await);
-    let approved = db.approval_vote(used.id, &owner("olivia"), APPROVE, "", last).await.unwrap().approval;
+    let approved =
+        db.approval_vote(used.id, &owner("olivia"), &vote(APPROVE, ""), last).await.unwrap().approval;
     assert_eq!(approved.expires_at, last.plus(TTL));
     for refused in [
-        db.approval_vote(late.id, &owner("olivia"), APPROVE, "", end).await,
-        db.approval_vote(late.id, &owner("olivia"), DENY, "", end).await,
+        db.approval_vote(late.id, &owner("olivia"), &vote(APPROVE, ""), end).await,
+        db.approval_vote(late.id, &owner("olivia"), &vote(DENY, ""), end).await,
     ] {
         assert!(matches!(refused, Err(VoteError::NotPending(ApprovalState::Expired))), "{refused:?}");
     }
@@ -317,7 +319,7 @@ async fn the_requester_withdraws_and_nobody_else() {
     agent.acting_for = vec![reference("alice")];
     let new = asked_by(&agent, b"c");
     db.approval_create_or_attach(&new, at(0)).await.unwrap();
-    db.approval_vote(new.id, &owner("olivia"), APPROVE, "", at(1)).await.unwrap();
+    db.approval_vote(new.id, &owner("olivia"), &vote(APPROVE, ""), at(1)).await.unwrap();
     let other = db.approval_cancel(new.id, &owner("olivia"), "", at(2)).await;
     assert!(matches!(other, Err(CancelError::NotTheRequester)), "{other:?}");
     let change = db.approval_cancel(new.id, &person("alice", &[]), "not needed", at(2)).await.unwrap();
@@ -334,7 +336,7 @@ async fn what_does_not_exist_is_not_found() {
     let (_dir, db) = db().await;
     let absent = asked_by(&owner("x"), b"");
     assert!(db.approval_get(absent.id).await.unwrap().is_none());
-    let voted = db.approval_vote(absent.id, &owner("olivia"), APPROVE, "", at(0)).await;
+    let voted = db.approval_vote(absent.id, &owner("olivia"), &vote(APPROVE, ""), at(0)).await;
     assert!(matches!(voted, Err(VoteError::NotFound)));
     let cancelled = db.approval_cancel(absent.id, &owner("x"), "", at(0)).await;
     assert!(matches!(cancelled, Err(CancelError::NotFound)));
@@ -404,11 +406,11 @@ async fn limits_hold_at_the_limit() {
     }
     let id = ask(&|_| ()).await.unwrap().approval.id;
     let long = "r".repeat(REASON_BYTES_MAX + 1);
-    let voted = db.approval_vote(id, &owner("olivia"), DENY, &long, at(1)).await;
+    let voted = db.approval_vote(id, &owner("olivia"), &vote(DENY, &long), at(1)).await;
     assert!(matches!(voted, Err(VoteError::ReasonTooLong)), "{voted:?}");
     let cancelled = db.approval_cancel(id, &person("alice", &[]), &long, at(1)).await;
     assert!(matches!(cancelled, Err(CancelError::ReasonTooLong)), "{cancelled:?}");
-    db.approval_vote(id, &owner("olivia"), DENY, &long[1..], at(1)).await.unwrap();
+    db.approval_vote(id, &owner("olivia"), &vote(DENY, &long[1..]), at(1)).await.unwrap();
 }
 
 #[tokio::test]
@@ -421,8 +423,8 @@ async fn listed_by_state_requester_and_page() {
         db.approval_create_or_attach(&new, at(i64::from(n))).await.unwrap();
         asked.push(new.id);
     }
-    db.approval_vote(asked[0], &owner("olivia"), APPROVE, "", at(10)).await.unwrap();
-    db.approval_vote(asked[1], &owner("olivia"), DENY, "", at(10)).await.unwrap();
+    db.approval_vote(asked[0], &owner("olivia"), &vote(APPROVE, ""), at(10)).await.unwrap();
+    db.approval_vote(asked[1], &owner("olivia"), &vote(DENY, ""), at(10)).await.unwrap();
     let list = async |filter: ApprovalFilter| -> Vec<usize> {
         let found = db.approval_list(&filter).await.unwrap();
         found.iter().map(|a| asked.iter().position(|id| *id == a.id).unwrap()).collect()
@@ -464,7 +466,7 @@ async fn the_last_used_of_the_like_is_similar() {
         let mut new = asked_by(&person(who, &["eng"]), path.as_bytes());
         (new.operation.path, new.operation.method) = (path.to_owned(), method.to_owned());
         db.approval_create_or_attach(&new, at(0)).await.unwrap();
-        db.approval_vote(new.id, &owner("olivia"), APPROVE, "", at(1)).await.unwrap();
+        db.approval_vote(new.id, &owner("olivia"), &vote(APPROVE, ""), at(1)).await.unwrap();
         assert!(matches!(
             db.approval_consume(new.id, &new.binding, at(2)).await.unwrap(),
             Consumption::Won(_)

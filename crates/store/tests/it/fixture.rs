@@ -6,7 +6,7 @@ use keyward_core::{
     ApprovalId, ApprovalRule, Connection, ConnectionKind, Operation, OperationClass, Principal,
     PrincipalKind, RequestDigest, Resource, Timestamp, Upstream,
 };
-use keyward_store::{Binding, Db, NewApproval, RequestSummary};
+use keyward_store::{Binding, Db, Narrower, NewApproval, NewVote, RequestSummary, VoteDecision};
 use tempfile::TempDir;
 
 pub(crate) const ISSUER: &str = "https://issuer.test";
@@ -44,7 +44,14 @@ pub(crate) fn reference(subject: &str) -> PrincipalRef {
 }
 
 pub(crate) fn rule(min: u32) -> ApprovalRule {
-    ApprovalRule { approvers: vec!["group:model-owners".into()], and: Vec::new(), min, ttl: TTL }
+    ApprovalRule {
+        approvers: vec!["group:model-owners".into()],
+        and: Vec::new(),
+        min,
+        ttl: TTL,
+        bind: keyward_core::Bind::Request,
+        grant: None,
+    }
 }
 
 /// A request of `who` with this body, not asked for before.
@@ -91,4 +98,9 @@ pub(crate) fn asked_by(who: &Principal, body: &[u8]) -> NewApproval {
         risk: keyward_core::Risk::default(),
         live_max: 1_000,
     }
+}
+
+/// A decision with these words.
+pub(crate) fn vote(decision: VoteDecision, reason: &str) -> NewVote {
+    NewVote { decision, reason: reason.to_owned(), narrower: Narrower::default() }
 }

@@ -6,7 +6,7 @@ use keyward_store::{
 };
 use tokio::task::JoinSet;
 
-use crate::fixture::{TTL, asked_by, at, db, owner, person};
+use crate::fixture::{TTL, asked_by, at, db, owner, person, vote};
 
 /// Lets all of them begin at the same moment, on several threads.
 async fn all_at_once<T: Send + 'static>(
@@ -29,7 +29,7 @@ async fn one_of_a_hundred_consumers_wins() {
     let (_dir, db) = db().await;
     let new = asked_by(&person("alice", &[]), b"once");
     db.approval_create_or_attach(&new, at(0)).await.unwrap();
-    db.approval_vote(new.id, &owner("olivia"), VoteDecision::Approve, "", at(1)).await.unwrap();
+    db.approval_vote(new.id, &owner("olivia"), &vote(VoteDecision::Approve, ""), at(1)).await.unwrap();
     let racers = (0..100)
         .map(|_| {
             let (db, new) = (db.clone(), new.clone());
@@ -77,7 +77,8 @@ async fn more_votes_than_needed_approve_once() {
             let (db, id) = (db.clone(), new.id);
             // Ten people, each twice.
             let by = owner(&format!("owner-{}", n % 10));
-            Box::pin(async move { db.approval_vote(id, &by, VoteDecision::Approve, "", at(1)).await }) as _
+            Box::pin(async move { db.approval_vote(id, &by, &vote(VoteDecision::Approve, ""), at(1)).await })
+                as _
         })
         .collect();
     let answers: Vec<Result<Change, VoteError>> = all_at_once(racers).await;
@@ -105,7 +106,7 @@ fn racers(
     let vote = |by: &'static str, decision| {
         let (db, id) = (db.clone(), new.id);
         Box::pin(async move {
-            match db.approval_vote(id, &owner(by), decision, "", before_end).await {
+            match db.approval_vote(id, &owner(by), &vote(decision, ""), before_end).await {
                 Ok(change) => Some(change.approval.state),
                 Err(VoteError::NotPending(state)) => {
                     assert_ne!(state, ApprovalState::Pending);

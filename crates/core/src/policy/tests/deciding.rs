@@ -42,16 +42,48 @@ fn block_over_approve_over_allow_and_obligations_add_up() {
 
 #[test]
 fn approvers_are_named_by_issuer_and_subject() {
-    let rule = crate::ApprovalRule {
+    let rule = ApprovalRule {
         approvers: vec!["user:https://issuer.example#alice".to_owned()],
         and: Vec::new(),
         min: 1,
         ttl: Duration::from_secs(1),
+        bind: crate::Bind::Request,
+        grant: None,
     };
     let mut principal = World::new().principal;
     assert!(rule.names(&principal));
     principal.issuer = "https://other.example".into();
     assert!(!rule.names(&principal));
+}
+
+#[test]
+fn what_an_approval_is_for_and_windows_in_its_stead_are_the_narrower_of_all_rules() {
+    let rule = |id: &str, when: &str, more: &str| {
+        format!(
+            "  - {{id: {id}, effect: approve, when: '{when}', approval: {{approvers: ['group:{id}'], ttl: 1m{more}}}}}\n"
+        )
+    };
+    let rules = [
+        rule("a", "operation.class == \"chat.completions\"", ", bind: operation, grant: 4h"),
+        rule(
+            "b",
+            "operation.class == \"chat.completions\" && connection.name == \"models\"",
+            ", min: 2, bind: operation, grant: 1h",
+        ),
+        rule("c", "operation.class == \"model.export\"", ""),
+    ];
+    let policy = load(&rules.concat()).expect("loads");
+    let asked = policy.decide(&World::new().facts()).approval.clone().expect("an approval");
+    assert_eq!((asked.bind, asked.grant), (crate::Bind::Operation, Some(Duration::from_hours(1))));
+    let window = policy.window_for(&[OperationClass::ChatCompletions], "models").expect("a window");
+    assert!(window.covers(&asked) && asked.covers(&window));
+    assert_eq!((window.min, window.grant), (2, Some(Duration::from_hours(1))));
+    let alone = policy.window_for(&[OperationClass::ChatCompletions], "other").expect("a window");
+    assert!(!alone.covers(&asked), "fewer people, of one list alone");
+    assert_eq!(policy.window_for(&[OperationClass::ModelExport], "models"), None);
+    for wrong in ["bind: body", "grant: 2d", "grant: 0s"] {
+        assert!(load(&rule("a", "true", &format!(", {wrong}"))).is_err(), "{wrong}");
+    }
 }
 
 #[test]

@@ -183,7 +183,7 @@ proptest! {
             })
             .collect();
         let Ok(policy) = load(&rules.concat()) else { return Ok(()) };
-        for class in crate::OperationClass::ALL {
+        for class in OperationClass::ALL {
             for name in ["models", "other", ""] {
                 let mut world = made.clone();
                 world.operation.class = *class;

@@ -1,7 +1,7 @@
 //! Budgets and risk: obligations and facts of policy.
 
 use super::*;
-use crate::{LimitBy, Measure, Signal};
+use crate::{LimitBy, Measure, OnFailure, Signal};
 
 #[test]
 fn budgets_of_all_matching_rules_add_up_and_change_no_verdict() {
@@ -19,6 +19,35 @@ fn budgets_of_all_matching_rules_add_up_and_change_no_verdict() {
     assert_eq!((&*limit.rule, limit.by, limit.per.as_secs()), ("a", LimitBy::Principal, 3600));
     assert_eq!(limit.most, [(Measure::Requests, 600), (Measure::Tokens, 100_000)]);
     assert_eq!(decision.observed.iter().map(|rule| &**rule).collect::<Vec<_>>(), ["c"]);
+}
+
+#[test]
+fn who_has_to_be_asked_is_told_and_changes_no_verdict() {
+    let policy = load(
+        "  - {id: all, effect: allow, when: 'true'}
+  - {id: a, effect: consult, when: 'true', consult: {point: opa}}
+  - {id: b, effect: consult, when: '!operation.stream', consult: {point: opa, on_failure: ignore}}
+  - {id: c, effect: consult, mode: observe, when: 'true', consult: {point: other}}
+",
+    )
+    .unwrap();
+    let decision = policy.decide(&World::new().facts());
+    assert_eq!(decision.verdict, Verdict::Allow);
+    let asked: Vec<_> = decision.consult.iter().map(|it| (&*it.rule, &*it.point, it.on_failure)).collect();
+    assert_eq!(asked, [("a", "opa", OnFailure::Block)]);
+    assert_eq!(policy.consulted().map(|(point, _)| &**point).collect::<Vec<_>>(), ["opa", "opa", "other"]);
+    for (wrong, said) in [
+        ("  - {id: a, effect: consult, when: 'true'}\n", "consult"),
+        ("  - {id: a, effect: consult, when: 'true', consult: {}}\n", "point"),
+        (
+            "  - {id: a, effect: consult, when: 'true', consult: {point: x, on_failure: allow}}\n",
+            "on_failure",
+        ),
+        ("  - {id: a, effect: allow, when: 'true', consult: {point: x}}\n", "consult"),
+    ] {
+        let errors = load(wrong).unwrap_err();
+        assert!(errors.iter().any(|error| error.message.contains(said)), "{wrong}: {errors:?}");
+    }
 }
 
 #[test]
