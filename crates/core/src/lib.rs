@@ -12,6 +12,7 @@ pub mod field;
 pub mod finding;
 pub mod lock;
 pub mod operation;
+pub mod people;
 pub mod policy;
 pub mod principal;
 pub mod risk;
@@ -22,9 +23,12 @@ pub use connection::{Connection, ConnectionKind, Upstream};
 pub use digest::RequestDigest;
 pub use field::{Field, FieldRule, JsonPath};
 pub use finding::{Confidence, Finding, Place};
-pub use id::{ApprovalId, ClientTokenId, GrantId, LockId, NotificationId, ParseIdError, RequestId, SessionId};
+pub use id::{
+    ApprovalId, ClientTokenId, GrantId, LockId, NotificationId, ParseIdError, RequestId, SessionId,
+};
 pub use lock::{LockTarget, LockTargetError};
 pub use operation::{Operation, OperationClass, Resource};
+pub use people::People;
 pub use principal::{Principal, PrincipalKind, PrincipalRef};
 pub use risk::{Risk, Signal};
 pub use time::Timestamp;

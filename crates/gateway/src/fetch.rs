@@ -5,8 +5,10 @@
 //! HTTP goes to loopback only, unless the caller says [`PlainHttp::Anywhere`]. *Fails closed*: everything else is an error.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -17,10 +19,13 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+
+use crate::understand::is_private;
 
 /// The longest address that is fetched, in bytes.
 pub const URL_BYTES_MAX: usize = 2_048;
@@ -107,6 +112,62 @@ pub fn percent_encoded(text: &str) -> String {
     out
 }
 
+/// Which addresses a fetch may go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// Any: the operator named the host for what it is.
+    Anywhere,
+    /// Those that are handed out on the internet, and none inside of a network: no metadata service, no loopback.
+    Outside,
+}
+
+impl Reach {
+    /// Refuses a host of which an address lies where nobody may go.
+    pub async fn check(self, host: &str, port: u16) -> Result<(), FetchError> {
+        if self == Self::Anywhere {
+            return Ok(());
+        }
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let found =
+            tokio::net::lookup_host((bare, port)).await.map_err(|e| FetchError::Unreachable(e.into()))?;
+        for address in found {
+            if is_private(address.ip()) {
+                return Err(FetchError::Inside);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Looks names up; of those that lie inside of a network none is given to who may not go there. It is asked anew for each
+/// connection, so that a name that changes what it stands for leads nowhere.
+#[derive(Clone)]
+struct Names(Reach);
+
+type Looked = Pin<Box<dyn Future<Output = Result<std::vec::IntoIter<SocketAddr>, FetchError>> + Send>>;
+
+impl tower_service::Service<Name> for Names {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = FetchError;
+    type Future = Looked;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), FetchError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Looked {
+        let reach = self.0;
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
+            let found: Vec<SocketAddr> = found.map_err(|e| FetchError::Unreachable(e.into()))?.collect();
+            if reach == Reach::Outside && found.iter().any(|address| is_private(address.ip())) {
+                return Err(FetchError::Inside);
+            }
+            Ok(found.into_iter())
+        })
+    }
+}
+
 /// How much of an answer is read and how long all of it may take.
 #[derive(Debug, Clone, Copy)]
 pub struct FetchLimits {
@@ -139,6 +200,9 @@ pub enum FetchError {
     /// No connection, TLS failed, or the answer was cut off.
     #[error("the host cannot be reached")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// An address inside of a network, where the fetch may not go.
+    #[error("the host is inside of a network, which is not allowed for it")]
+    Inside,
     /// Not done at the deadline.
     #[error("the answer took too long")]
     Deadline,
@@ -158,7 +222,15 @@ pub enum FetchError {
 
 /// The client: cheap to clone; its few idle connections are shared.
 #[derive(Clone)]
-pub struct FetchClient(Arc<Client<HttpsConnector<HttpConnector>, Full<Bytes>>>);
+pub struct FetchClient(Arc<Clients>);
+
+type Connected = Client<HttpsConnector<HttpConnector<Names>>, Full<Bytes>>;
+
+/// One for each reach: what one keeps open is not the other's.
+struct Clients {
+    anywhere: Connected,
+    outside: Connected,
+}
 
 impl fmt::Debug for FetchClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -188,21 +260,23 @@ impl FetchClient {
             .map_err(|e| FetchError::Certificate(e.into()))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let mut plain = HttpConnector::new();
-        plain.enforce_http(false);
-        plain.set_nodelay(true);
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .enable_http2()
-            .wrap_connector(plain);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
-            .build(connector);
-        Ok(Self(Arc::new(client)))
+        let client = |reach| {
+            let mut plain = HttpConnector::new_with_resolver(Names(reach));
+            plain.enforce_http(false);
+            plain.set_nodelay(true);
+            let connector = hyper_rustls::HttpsConnectorBuilder::new()
+                .with_tls_config(tls.clone())
+                .https_or_http()
+                .enable_http1()
+                .enable_http2()
+                .wrap_connector(plain);
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE)
+                .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
+                .build(connector)
+        };
+        Ok(Self(Arc::new(Clients { anywhere: client(Reach::Anywhere), outside: client(Reach::Outside) })))
     }
 
     /// GETs a JSON document; any status is an answer.
@@ -219,6 +293,25 @@ impl FetchClient {
         body: Bytes,
         limits: FetchLimits,
     ) -> Result<Fetched, FetchError> {
+        self.send_within(Reach::Anywhere, method, url, headers, body, limits).await
+    }
+
+    /// [`Self::send`], no farther than that.
+    pub async fn send_within(
+        &self,
+        reach: Reach,
+        method: Method,
+        url: &FetchUrl,
+        headers: HeaderMap,
+        body: Bytes,
+        limits: FetchLimits,
+    ) -> Result<Fetched, FetchError> {
+        // A host that is an address is not looked up.
+        let host = url.0.host().unwrap_or_default();
+        let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        if reach == Reach::Outside && literal.is_ok_and(is_private) {
+            return Err(FetchError::Inside);
+        }
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = url.0.clone();
@@ -226,17 +319,22 @@ impl FetchClient {
         let headers = request.headers_mut();
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("keyward/", env!("CARGO_PKG_VERSION"))));
-        tokio::time::timeout(limits.deadline, self.exchange(request, limits.body_bytes_max))
+        tokio::time::timeout(limits.deadline, self.exchange(reach, request, limits.body_bytes_max))
             .await
             .map_err(|_| FetchError::Deadline)?
     }
 
     async fn exchange(
         &self,
+        reach: Reach,
         request: Request<Full<Bytes>>,
         body_bytes_max: usize,
     ) -> Result<Fetched, FetchError> {
-        let response = self.0.request(request).await.map_err(|e| FetchError::Unreachable(e.into()))?;
+        let client = match reach {
+            Reach::Anywhere => &self.0.anywhere,
+            Reach::Outside => &self.0.outside,
+        };
+        let response = client.request(request).await.map_err(|e| FetchError::Unreachable(e.into()))?;
         let (head, mut incoming) = response.into_parts();
         if head.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
             return Err(FetchError::Encoding);

@@ -144,8 +144,15 @@ pub fn secret_unavailable(error: keyward_secrets::SecretError) -> Refusal {
 
 /// The refusal and its causes in one line, for log and journal.
 pub fn detail(refusal: &Refusal) -> String {
-    let mut text = refusal.public.to_string();
-    let mut source = std::error::Error::source(refusal);
+    with_causes(refusal.public.to_string(), std::error::Error::source(refusal))
+}
+
+/// An error and its causes in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    with_causes(error.to_string(), error.source())
+}
+
+fn with_causes(mut text: String, mut source: Option<&(dyn std::error::Error + 'static)>) -> String {
     while let Some(cause) = source {
         text.push_str(": ");
         text.push_str(&cause.to_string());

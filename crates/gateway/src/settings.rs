@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use keyward_core::Connection;
 use keyward_core::policy::PolicySet;
+use keyward_core::{Connection, People};
 use keyward_mask::Detectors;
 use keyward_secrets::SecretRef;
 
 use crate::consult::Points;
 use crate::identify::IssuerSettings;
+use crate::notify::Target;
 use crate::understand::{Api, OwnRoute};
 
 /// Everything that one configuration says about the data path. A reload makes a new one.
@@ -29,6 +30,8 @@ pub struct Settings {
     pub detectors: Arc<Detectors>,
     /// Base of the links in refusals, without a slash at the end.
     pub public_url: String,
+    /// Whom it tells.
+    pub notify: Vec<Arc<Target>>,
     /// How calls wait for a human.
     pub holding: Holding,
     /// Bounds.
@@ -38,6 +41,8 @@ pub struct Settings {
     /// How long a window is open at most that is opened without an approval, by those in the list `break_glass` of
     /// [`Roles`]; none: nobody opens one.
     pub break_glass: Option<Duration>,
+    /// Which accounts are whose.
+    pub people: People,
     /// How people sign in with a browser; none: they do not.
     pub sign_in: Option<SignIn>,
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use keyward_core::People;
 use keyward_core::policy::PolicySet;
 use keyward_journal::Journal;
 use keyward_journal::record::End;
@@ -27,6 +28,7 @@ use crate::identify::{Identity, SettingsError};
 use crate::life::Life;
 use crate::locks::Locks;
 use crate::metrics::Metrics;
+use crate::notify::{Audience, Notifier, Target as Told};
 use crate::respond::{Profiles, Weights};
 use crate::risk::Seen;
 use crate::route::{Routes, Target, Way};
@@ -44,6 +46,8 @@ pub struct Gateway {
     pub policy: Arc<PolicySet>,
     /// Whom its rules consult.
     pub points: Points,
+    /// Whom it tells.
+    pub notify: Vec<Arc<Told>>,
     /// How calls wait for a human.
     pub holding: Holding,
     /// Bounds.
@@ -54,6 +58,8 @@ pub struct Gateway {
     pub roles: Roles,
     /// How long a window is open at most that is opened without an approval; none: nobody opens one.
     pub break_glass: Option<Duration>,
+    /// Which accounts are whose.
+    pub people: People,
     /// How people sign in with a browser.
     pub sign_in: Option<SignIn>,
     /// What outlives this configuration.
@@ -82,6 +88,9 @@ impl Gateway {
         let way = |target: &Arc<Target>| (Arc::clone(&target.settings.connection.name), target.way());
         let ways = self.routes.all().into_iter().map(way).collect();
         self.shared.in_force.store(Arc::new(InForce { policy: Arc::clone(self.policy.version()), ways }));
+        self.shared.db.know(self.people.clone());
+        let audience = Audience { targets: self.notify.clone(), public_url: self.public_url.clone() };
+        self.shared.notifier.put_in_force(audience);
     }
 
     /// Puts a configuration to work. `before` is the one it replaces: issuers that did not change keep their keys.
@@ -104,11 +113,13 @@ impl Gateway {
             identity,
             policy: settings.policy,
             points: settings.points,
+            notify: settings.notify,
             holding: settings.holding,
             limits: settings.limits,
             public_url: settings.public_url,
             roles: settings.roles,
             break_glass: settings.break_glass,
+            people: settings.people,
             sign_in: settings.sign_in,
             shared,
         })
@@ -133,6 +144,8 @@ pub struct Shared {
     pub sessions: Sessions,
     /// Who is kept out.
     pub locks: Locks,
+    /// Tells people outside.
+    pub notifier: Notifier,
     /// Windows in place of approvals.
     pub grants: Grants,
     /// Short-lived tokens of our own.

@@ -19,6 +19,7 @@ use crate::grants::Grants;
 use crate::hold::{Answers, Approvals, Spool};
 use crate::locks::Locks;
 use crate::metrics::Metrics;
+use crate::notify::Notifier;
 use crate::respond::Weights;
 use crate::risk::Seen;
 use crate::sessions::Sessions;
@@ -116,6 +117,7 @@ impl Shared {
             journal.append(&unknown_outcome(open, at))?;
         }
         let locks = Locks::load(db.clone()).await?;
+        let notifier = Notifier::new(db.clone());
         let grants = Grants::load(db.clone()).await?;
         let client_tokens = ClientTokens::load(db.clone()).await?;
         let seen = Seen::load(db.clone()).await?;
@@ -136,6 +138,7 @@ impl Shared {
             answers: Arc::new(Answers::default()),
             sessions: Sessions::default(),
             locks,
+            notifier,
             grants,
             client_tokens,
             weights: Weights::default(),
@@ -155,6 +158,8 @@ impl Shared {
         for window in self.grants.live().iter().filter(|it| it.grant.starts_at.is_none()) {
             self.follow_grant(window.grant.id);
         }
+        let (told, until) = (Arc::clone(&self), stop.clone());
+        tokio::spawn(async move { told.notifier.run(&told, until).await });
         let mut expire = tokio::time::interval(EXPIRE_EVERY);
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
         loop {

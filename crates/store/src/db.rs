@@ -7,9 +7,10 @@
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use keyward_core::People;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
     SqliteTransaction,
@@ -53,9 +54,21 @@ pub struct Db {
     path: Arc<Path>,
     writer: SqlitePool,
     reader: SqlitePool,
+    /// Which accounts are whose.
+    people: Arc<RwLock<Arc<People>>>,
 }
 
 impl Db {
+    /// Says which accounts are whose, for every decision from now on.
+    pub fn know(&self, people: People) {
+        *self.people.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(people);
+    }
+
+    /// Which accounts are whose.
+    pub fn people(&self) -> Arc<People> {
+        Arc::clone(&self.people.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Opens the database file, makes it when it is absent (mode 0600), and brings its schema up to date in one
     /// transaction. The directory must exist.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
@@ -93,7 +106,12 @@ impl Db {
                 })
                 .connect_lazy_with(options.clone())
         };
-        let db = Self { writer: pool(1), reader: pool(READERS_MAX), path: Arc::clone(&path) };
+        let db = Self {
+            writer: pool(1),
+            reader: pool(READERS_MAX),
+            path: Arc::clone(&path),
+            people: Arc::default(),
+        };
         if bytes > 0 {
             db.inspect(&plain, bytes).await?;
             protect(&path).map_err(failed)?;

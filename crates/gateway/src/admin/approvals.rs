@@ -7,7 +7,7 @@
 
 use axum::Json;
 use keyward_core::{ApprovalId, Principal};
-use keyward_store::{Approval, ApprovalFilter, ApprovalState, RequestSummary, StateFilter, may_decide};
+use keyward_store::{Approval, ApprovalFilter, ApprovalState, RequestSummary, StateFilter, WhyNot};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -162,7 +162,7 @@ pub(super) struct ApprovalList {
 }
 
 impl ApprovalRow {
-    fn new(it: &Approval, viewer: &Principal) -> Self {
+    fn new(it: &Approval, viewer: &Caller) -> Self {
         Self {
             id: it.id.to_string(),
             state: it.state.into(),
@@ -172,7 +172,7 @@ impl ApprovalRow {
             rule: it.rule.clone(),
             reason: it.reason.clone(),
             risk: RiskView::from(&it.risk),
-            may_i_decide: may_decide(it, viewer).is_ok(),
+            may_i_decide: viewer.may_decide(it).is_ok(),
             approvals: it.approvals(),
             approvals_needed: it.approval.min,
             created_at: it.created_at.to_string(),
@@ -183,7 +183,7 @@ impl ApprovalRow {
 }
 
 impl ApprovalView {
-    pub(super) fn new(it: &Approval, viewer: &Principal) -> Self {
+    pub(super) fn new(it: &Approval, viewer: &Caller) -> Self {
         Self {
             row: ApprovalRow::new(it, viewer),
             digest: it.binding.digest.to_string(),
@@ -192,7 +192,7 @@ impl ApprovalView {
             approvers: std::iter::once(&it.approval.approvers).chain(&it.approval.and).cloned().collect(),
             votes: it.votes.iter().map(VoteView::from).collect(),
             request: RequestView::from(&it.summary),
-            why_not: may_decide(it, viewer).err().map(|why| why.to_string()),
+            why_not: viewer.may_decide(it).err().map(|why| why.to_string()),
             secrets: Vec::new(),
             similar: None,
         }
@@ -224,11 +224,15 @@ impl From<&keyward_store::Vote> for VoteView {
 }
 
 impl Caller {
+    fn may_decide(&self, approval: &Approval) -> Result<(), WhyNot> {
+        self.gateway.shared.approvals.may_decide(approval, self.principal())
+    }
+
     /// Why the caller sees this approval; none when they do not.
     fn sight(&self, approval: &Approval) -> Option<Sight> {
         let me = self.principal().reference();
         let mine = me == approval.principal.reference() || approval.principal.acting_for.contains(&me);
-        if mine || may_decide(approval, self.principal()).is_ok() {
+        if mine || self.may_decide(approval).is_ok() {
             return Some(Sight::Own);
         }
         self.audits().then_some(Sight::Role)
@@ -309,7 +313,7 @@ pub(super) async fn list(
             }
             before = Some(approval.id);
             if caller.sight(&approval).is_some() && (!params.mine || mine(&approval)) {
-                approvals.push(ApprovalRow::new(&approval, caller.principal()));
+                approvals.push(ApprovalRow::new(&approval, &caller));
             }
         }
         if approvals.len() >= most || (full && looked_through >= LOOKED_THROUGH_MAX) {
@@ -343,7 +347,7 @@ fn state_filter(text: Option<&str>) -> Result<StateFilter, Problem> {
     ))]
 pub(super) async fn show(caller: Caller, Segment(id): Segment) -> Result<Json<ApprovalView>, Problem> {
     let approval = caller.look("approval.read", &id).await?;
-    let mut view = ApprovalView::new(&approval, caller.principal());
+    let mut view = ApprovalView::new(&approval, &caller);
     let target = caller.gateway.routes.named(&approval.connection);
     let credential = target.and_then(|target| target.settings.credential.as_ref());
     view.secrets = credential.map(|credential| credential.reference.to_string()).into_iter().collect();

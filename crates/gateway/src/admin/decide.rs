@@ -13,7 +13,7 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use keyward_core::OperationClass;
-use keyward_store::{ApprovalState, Narrower, NewVote, VoteDecision, may_decide};
+use keyward_store::{ApprovalState, Narrower, NewVote, VoteDecision};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -74,7 +74,7 @@ pub(super) async fn wait(
             approval = looked_at.ok_or_else(Problem::absent)?;
         }
     }
-    Ok(Json(ApprovalView::new(&approval, caller.principal())))
+    Ok(Json(ApprovalView::new(&approval, &caller)))
 }
 
 /// A decision.
@@ -144,7 +144,7 @@ async fn decide(
         let detail = "The approval is for another request than the one with this digest; look at it again.";
         return Err(caller.denied(action, id, Problem::new("other_digest", StatusCode::CONFLICT, detail)));
     }
-    if let Err(why) = may_decide(&approval, caller.principal()) {
+    if let Err(why) = caller.gateway.shared.approvals.may_decide(&approval, caller.principal()) {
         return Err(caller.denied(action, id, why.into()));
     }
     let narrower = Narrower { seconds: asked.seconds, uses: asked.uses };
@@ -161,7 +161,7 @@ async fn decide(
     // The store asks again who may, inside the transaction that changes the state.
     let vote = NewVote { decision, reason: asked.reason, narrower };
     match approvals.vote(approval.id, Arc::clone(caller.principal()), vote).await {
-        Ok(change) => Ok(Json(ApprovalView::new(&change.approval, caller.principal()))),
+        Ok(change) => Ok(Json(ApprovalView::new(&change.approval, &caller))),
         Err(error) => Err(caller.denied(action, id, error.into())),
     }
 }
@@ -195,7 +195,7 @@ pub(super) async fn cancel(
     caller.record(ACTION, &id)?;
     let approvals = &caller.gateway.shared.approvals;
     match approvals.cancel(approval.id, Arc::clone(caller.principal()), asked.reason).await {
-        Ok(change) => Ok(Json(ApprovalView::new(&change.approval, caller.principal()))),
+        Ok(change) => Ok(Json(ApprovalView::new(&change.approval, &caller))),
         Err(error) => Err(caller.denied(ACTION, &id, error.into())),
     }
 }

@@ -27,6 +27,7 @@ use super::problem::{OnChange, OnRead, Problem};
 use crate::clock;
 use crate::grants::{GrantError, NewGrant, REASON_BYTES_MAX};
 use crate::hold::AskError;
+use crate::notify::Notice;
 use crate::route::Target;
 
 /// How long a window is open where nothing is said.
@@ -443,6 +444,10 @@ pub(super) async fn break_glass(change: Change<BreakGlass>) -> Result<Json<Grant
     let grant = shared.grants.add(grant).await.map_err(|error| refuse(not_added(error)))?;
     tracing::warn!(grant = %id, principal = %caller.principal(), connection = &*grant.connection, "BREAK-GLASS: a window was opened without an approval");
     shared.metrics.broke_glass();
+    let notice = Notice::of_break_glass(&grant, &caller.gateway.public_url);
+    if let Err(error) = shared.notifier.tell(&notice).await {
+        tracing::error!(grant = %id, error = &error as &dyn std::error::Error, "a break-glass was told to nobody");
+    }
     Ok(Json(GrantView::new(&grant, &caller)))
 }
 

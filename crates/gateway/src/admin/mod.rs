@@ -21,6 +21,7 @@ mod events;
 mod explain;
 mod grants;
 mod locks;
+mod notifications;
 mod openapi;
 mod page;
 mod people;
@@ -168,6 +169,11 @@ fn table() -> OpenApiRouter<Arc<Admin>> {
         .routes(routes!(tokens::list))
         .routes(routes!(tokens::make))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(notifications::list))
+        .routes(routes!(notifications::test))
+        .routes(routes!(notifications::retry))
+        .routes(routes!(notifications::forget))
+        .routes(routes!(notifications::nudge))
         .routes(routes!(grants::list))
         .routes(routes!(grants::show))
         .routes(routes!(grants::ask))

@@ -12,7 +12,7 @@ use keyward_journal::record::ApprovalEvent as JournalEvent;
 use keyward_journal::{Journal, Record};
 use keyward_store::{
     Approval, ApprovalEvent, ApprovalState, Binding, CancelError, Change, Consumption, CreateError, Db,
-    NewApproval, NewVote, StoreError, VoteError,
+    NewApproval, NewVote, StoreError, VoteError, WhyNot, may_decide,
 };
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
@@ -113,6 +113,11 @@ impl Approvals {
         let mut waiting = self.lock();
         waiting.untold.retain(|_, (_, _, at)| at.elapsed() < UNTOLD_FOR);
         waiting.untold.remove(digest).map(|(id, state, _)| (id, state))
+    }
+
+    /// Whether somebody may decide over an approval; the vote itself asks it again.
+    pub fn may_decide(&self, approval: &Approval, who: &Principal) -> Result<(), WhyNot> {
+        may_decide(approval, who, &self.inner.db.people())
     }
 
     /// Counts a person's decision.

@@ -55,6 +55,7 @@ use self::fields::Fields;
 use self::json::{Judged, Leads};
 pub(crate) use self::routes::names_weights;
 use self::routes::{Body, Found, Path, Table};
+pub(crate) use self::secret_files::is_private;
 
 /// What a connection speaks.
 #[derive(Debug, Clone, Copy)]

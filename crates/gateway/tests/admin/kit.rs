@@ -354,6 +354,7 @@ rules:
     let member = |group: &str| vec![format!("group:{group}")];
     Settings {
         break_glass: Some(Duration::from_mins(30)),
+        people: keyward_core::People::default(),
         sign_in: None,
         issuers: vec![IssuerSettings::new("test", issuer, vec![OURS.to_owned()])],
         connections: vec![ConnectionSettings {
@@ -372,6 +373,7 @@ rules:
         points: std::collections::HashMap::new(),
         detectors: keyward_mask::Detectors::builtin(),
         public_url: url.to_owned(),
+        notify: Vec::new(),
         holding: Holding { pending_per_principal_max: 1_000, ..Holding::default() },
         limits: Limits::default(),
         roles: Roles {

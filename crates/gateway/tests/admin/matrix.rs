@@ -41,6 +41,8 @@ const SIGNED_IN: [Cell; 6] = [No(401), Quiet, Quiet, Quiet, Quiet, Quiet];
 const BY_ROLE: [Cell; 6] = [No(401), No(403), No(403), No(403), Seen, Seen];
 /// Administrators alone.
 const BY_ADMIN: [Cell; 6] = [No(401), No(403), No(403), No(403), No(403), Seen];
+/// Administrators alone, and what is named is not there.
+const ABSENT_TO_ADMIN: [Cell; 6] = [No(401), No(403), No(403), No(403), No(403), No(404)];
 /// Each sees what is theirs, and those with a role everything.
 const LISTS: [Cell; 6] = [No(401), Quiet, Quiet, Quiet, Seen, Seen];
 /// The requester's session.
@@ -99,6 +101,16 @@ const TABLE: &[Row] = &[
         "POST /api/v1/tokens/{id}/revoke",
         "/api/v1/tokens/{token}/revoke",
         [No(401), No(404), Seen, No(404), No(403), Seen],
+    ),
+    row("GET /api/v1/notifications", "/api/v1/notifications", BY_ROLE),
+    row("POST /api/v1/notifications/{name}/test", "/api/v1/notifications/x/test", ABSENT_TO_ADMIN),
+    row("POST /api/v1/notifications/{id}/retry", "/api/v1/notifications/ntf_x/retry", ABSENT_TO_ADMIN),
+    row("POST /api/v1/notifications/{id}/forget", "/api/v1/notifications/ntf_x/forget", ABSENT_TO_ADMIN),
+    // Nobody is told of anything there.
+    row(
+        "POST /api/v1/approvals/{id}/nudge",
+        "/api/v1/approvals/{approval}/nudge",
+        [No(401), No(404), No(409), No(403), No(403), No(403)],
     ),
     row("GET /api/v1/grants", "/api/v1/grants", LISTS),
     row("GET /api/v1/grants/{id}", "/api/v1/grants/{grant}", APPROVAL),
@@ -171,9 +183,13 @@ async fn each_role_gets_what_the_table_says() {
                     Some(json!({"connection": "models", "classes": ["model.export"], "reason": "because"}))
                 }
                 "POST /api/v1/break-glass" => Some(json!({"connection": "models", "reason": "because"})),
-                "POST /api/v1/tokens/{id}/revoke" | "POST /api/v1/locks/{id}/lift" | "POST /auth/logout" => {
-                    Some(json!({}))
-                }
+                "POST /api/v1/approvals/{id}/nudge"
+                | "POST /api/v1/notifications/{name}/test"
+                | "POST /api/v1/notifications/{id}/retry"
+                | "POST /api/v1/notifications/{id}/forget"
+                | "POST /api/v1/tokens/{id}/revoke"
+                | "POST /api/v1/locks/{id}/lift"
+                | "POST /auth/logout" => Some(json!({})),
                 route => route.starts_with("POST").then(|| json!({"reason": "because"})),
             };
             let answer = world.ask(who, row.route, &path, body).await;

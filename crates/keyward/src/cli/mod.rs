@@ -21,6 +21,7 @@ mod demo;
 mod grants;
 mod locks;
 mod mask;
+mod notifications;
 mod output;
 mod play;
 mod policy;
@@ -91,6 +92,8 @@ enum Command {
     Sessions(sessions::SessionsArgs),
     /// Keep somebody out at once
     Locks(locks::LocksArgs),
+    /// See whom the gateway tells that somebody waits, test it, and send again what could not be told
+    Notifications(notifications::NotificationsArgs),
     /// Ask for windows in which calls of a kind need no approval of their own, and end them
     Grants(grants::GrantsArgs),
     /// Open a window at once, without an approval, in an emergency; it is told, and somebody else has to sign for it
@@ -193,6 +196,7 @@ fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Approvals(args) => approvals::run(args, session),
         Command::Sessions(args) => sessions::run(args, session),
         Command::Locks(args) => locks::run(args, session),
+        Command::Notifications(args) => notifications::run(args, session),
         Command::Grants(args) => grants::run(args, session),
         Command::BreakGlass(args) => grants::break_glass(args, session),
         Command::Token(args) => tokens::make(&args, session),

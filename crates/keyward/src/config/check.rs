@@ -48,6 +48,8 @@ pub fn check(root: &Node, places: &Places, report: &mut Report<'_>) {
     check.connections(root);
     check.decision_points(root);
     check.break_glass(root);
+    check.people(root);
+    check.notifications(root);
     check.bounds(root);
     if let Some(roles) = decode::<Roles>(root.get("roles")) {
         for (role, entries) in [("admin", &roles.admin), ("auditor", &roles.auditor)] {

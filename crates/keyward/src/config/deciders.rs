@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use keyward_core::PrincipalRef;
 use keyward_core::policy::PolicySet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,28 @@ pub struct BreakGlass {
     pub max: Period,
 }
 
+/// Somebody with several accounts, at one issuer or at many.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    /// For people to read.
+    pub name: String,
+    /// `ISSUER#SUBJECT`, at least two; the first stands for them.
+    pub accounts: Vec<String>,
+}
+
+impl Person {
+    /// The accounts; none where one is not written as it must be.
+    pub fn accounts(&self) -> Option<Vec<PrincipalRef>> {
+        let account = |text: &String| {
+            let (issuer, subject) = text.rsplit_once('#')?;
+            let sound = issuer.contains("://") && !issuer.contains('#') && !subject.is_empty();
+            sound.then(|| PrincipalRef { issuer: issuer.into(), subject: subject.into() })
+        };
+        self.accounts.iter().map(account).collect()
+    }
+}
+
 fn break_glass_max() -> Period {
     Period::from_secs(1800)
 }
@@ -92,8 +115,32 @@ impl Check<'_, '_> {
         }
     }
 
+    /// Holds the accounts of people against what they must be.
+    pub(super) fn people(&mut self, root: &Node) {
+        let Some(node) = root.get("people") else { return };
+        let mut seen: HashMap<String, usize> = HashMap::new();
+        for (index, item) in node.items().iter().enumerate() {
+            let path = format!("people[{index}]");
+            let Some(person) = decode::<Person>(Some(item)) else { continue };
+            if person.accounts.len() < 2 {
+                let help = "name the others, or remove the entry";
+                self.say(&path, "one account alone is one person anyway", help);
+            }
+            if person.accounts().is_none() {
+                let help = "write each as `ISSUER#SUBJECT`, such as https://idp.example.com#olivia";
+                self.say(&format!("{path}.accounts"), "an account is not written as one", help);
+            }
+            for account in &person.accounts {
+                if seen.insert(account.clone(), index).is_some_and(|other| other != index) {
+                    let message = format!("`{account}` belongs to two people");
+                    self.say(&format!("{path}.accounts"), &message, "name it once");
+                }
+            }
+        }
+    }
+
     /// Says so where an address is plain HTTP to elsewhere and nobody allowed it, or allowed what needs no leave.
-    fn plain_http(&mut self, path: &str, url: &str, insecure: bool, why: &str) {
+    pub(super) fn plain_http(&mut self, path: &str, url: &str, insecure: bool, why: &str) {
         let Ok(parsed) = HttpUrl::parse(url) else { return };
         let plain = !parsed.target.https;
         if plain && !parsed.is_loopback() && !insecure {

@@ -10,7 +10,8 @@ use keyward_core::{ConnectionKind, PrincipalKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::deciders::{BreakGlass, DecisionPoint};
+use super::deciders::{BreakGlass, DecisionPoint, Person};
+use super::notifications::Notification;
 use super::reference::Reference;
 use super::routes::Route;
 use super::scalar::{ByteSize, Period};
@@ -45,12 +46,18 @@ pub struct Config {
     /// Services that rules with `effect: consult` ask.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub decision_points: Vec<DecisionPoint>,
+    /// Whom to tell when somebody waits for an approval.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notifications: Vec<Notification>,
     /// Packs of detectors of one's own, beside the shipped ones: files relative to this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub detectors: Vec<String>,
     /// Who may use the admin API, beyond what everybody may do with their own sessions and approvals.
     #[serde(default)]
     pub roles: Roles,
+    /// People with several accounts: each is one when it comes to deciding.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<Person>,
     /// Who may open a window without an approval, in an emergency; without it, nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<BreakGlass>,

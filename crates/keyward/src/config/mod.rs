@@ -9,6 +9,7 @@ pub mod load;
 pub mod check;
 pub mod deciders;
 pub mod inline;
+pub mod notifications;
 pub mod origin;
 pub mod packs;
 pub mod policies;

@@ -6,16 +6,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::HeaderName;
-use keyward_core::Connection;
+use keyward_core::{Connection, People};
 use keyward_gateway::consult::PointSettings;
 use keyward_gateway::fetch::{FetchError, FetchUrl, PlainHttp};
 use keyward_gateway::identify::{Algorithm, IssuerSettings, KindRule};
+use keyward_gateway::notify::{Channel, Smtp, SmtpTls, Target};
 use keyward_gateway::settings::{
     ConnectionSettings, Credential, Holding, Http2, Inject, Limits, Roles, Settings, SignIn,
 };
 
-use crate::config::deciders::DecisionPoint;
+use crate::config::deciders::{DecisionPoint, Person};
 use crate::config::document::{self, Config};
+use crate::config::notifications::{MailTls, Notification};
 use crate::config::routes::Route;
 use crate::config::scalar::ByteSize;
 use crate::config::url::HttpUrl;
@@ -39,6 +41,7 @@ pub(super) fn settings(loaded: &Loaded, admin: SocketAddr) -> Result<Settings, F
         points: config.decision_points.iter().map(point).collect::<Result<_, _>>()?,
         detectors: Arc::clone(&loaded.detectors),
         public_url: public_url(config, admin),
+        notify: config.notifications.iter().map(told).collect::<Result<_, _>>()?,
         holding: Holding {
             wait: config.holding.wait.get(),
             commit_after: config.holding.stream_commit_after.get(),
@@ -51,6 +54,7 @@ pub(super) fn settings(loaded: &Loaded, admin: SocketAddr) -> Result<Settings, F
             connections_max: usize::try_from(config.limits.connections_max).unwrap_or(usize::MAX),
             ..Limits::default()
         },
+        people: People::new(config.people.iter().filter_map(Person::accounts)),
         break_glass: config.break_glass.as_ref().map(|settings| settings.max.get()),
         sign_in: config.sign_in.as_ref().and_then(|sign_in| {
             let issuer = config.issuers.iter().find(|issuer| issuer.name == sign_in.issuer)?;
@@ -87,6 +91,42 @@ fn point(point: &DecisionPoint) -> Result<(Arc<str>, PointSettings), Failure> {
         timeout: point.timeout.get(),
     };
     Ok((name, settings))
+}
+
+/// Somebody who is told.
+fn told(target: &Notification) -> Result<Arc<Target>, Failure> {
+    let failed = |why: &str| Failure::error(format!("notification `{}`: {why}", target.name), "");
+    let channel = if let Some(webhook) = &target.webhook {
+        let url = FetchUrl::parse(&webhook.url, PlainHttp::LoopbackOnly)
+            .map_err(|error| failed(&error.to_string()))?;
+        Channel::Webhook { url, secret: webhook.secret.0.clone() }
+    } else if let Some(address) = &target.slack {
+        Channel::Slack(address.0.clone())
+    } else if let Some(address) = &target.teams {
+        Channel::Teams(address.0.clone())
+    } else if let Some(email) = &target.email {
+        Channel::Email(Smtp {
+            host: email.host.clone(),
+            port: email.port(),
+            tls: match email.tls {
+                MailTls::Always => SmtpTls::Always,
+                MailTls::Starttls => SmtpTls::Starttls,
+                MailTls::Never => SmtpTls::Never,
+            },
+            from: email.from.clone(),
+            to: email.to.clone(),
+            username: email.username.clone(),
+            password: email.password.as_ref().map(|reference| reference.0.clone()),
+        })
+    } else {
+        return Err(failed("it does not say how to tell it"));
+    };
+    Ok(Arc::new(Target {
+        name: target.name.as_str().into(),
+        events: target.events.clone(),
+        channel,
+        allow_private: target.allow_private,
+    }))
 }
 
 fn public_url(config: &Config, admin: SocketAddr) -> String {

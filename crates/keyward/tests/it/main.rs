@@ -38,6 +38,8 @@ mod locking;
 #[cfg(test)]
 mod masking;
 #[cfg(test)]
+mod notifying;
+#[cfg(test)]
 mod passing;
 #[cfg(test)]
 mod policies;

@@ -69,17 +69,18 @@ impl Db {
         let mut transaction = self.begin().await?;
         let mut standing = self.load(&mut transaction, id).await?.ok_or(VoteError::NotFound)?;
         // Who may not decide learns that first, and nothing by trying at another time.
-        may_decide(&standing, by).map_err(VoteError::Refused)?;
+        let people = self.people();
+        may_decide(&standing, by, &people).map_err(VoteError::Refused)?;
         match effective(&standing, now) {
             ApprovalState::Pending => {}
             over => return Err(VoteError::NotPending(over)),
         }
         let person = by.reference();
-        let before = standing.votes.iter().any(|vote| vote.by == person);
+        let before = standing.votes.iter().any(|vote| people.same(&vote.by, &person));
         if before && decision == VoteDecision::Approve {
             return Err(VoteError::AlreadyVoted);
         }
-        standing.votes.retain(|vote| vote.by != person);
+        standing.votes.retain(|vote| !people.same(&vote.by, &person));
         standing.votes.push(Vote {
             by: person.clone(),
             name: by.name.as_deref().map(str::to_owned),

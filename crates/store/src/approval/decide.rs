@@ -4,7 +4,7 @@
 //! group of theirs. Everything that is not plainly so is refused — *fails closed*.
 
 use keyward_core::principal::PrincipalRef;
-use keyward_core::{Principal, PrincipalKind};
+use keyward_core::{People, Principal, PrincipalKind};
 
 use super::Approval;
 
@@ -27,10 +27,12 @@ pub enum WhyNot {
 
 /// Whether `who` may approve or deny. Pure; the vote itself asks it again inside its transaction.
 ///
-/// A requester's own denial is refused too: they cancel instead.
-pub fn may_decide(approval: &Approval, who: &Principal) -> Result<(), WhyNot> {
+/// Accounts of one person are one. A requester's own denial is refused too: they cancel instead.
+pub fn may_decide(approval: &Approval, who: &Principal, people: &People) -> Result<(), WhyNot> {
     let asked = |person: &PrincipalRef| {
-        *person == approval.principal.reference() || approval.principal.acting_for.contains(person)
+        let requesters =
+            std::iter::once(approval.principal.reference()).chain(approval.principal.acting_for.clone());
+        requesters.into_iter().any(|requester| people.same(person, &requester))
     };
     if asked(&who.reference()) || who.acting_for.iter().any(asked) {
         return Err(WhyNot::SelfApproval);

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use keyward_core::PrincipalKind;
+use keyward_core::{People, PrincipalKind};
 use keyward_store::approval::{
     APPROVERS_MAX, LIST_MAX, MIN_APPROVALS_MAX, OPERATION_BYTES_MAX, REASON_BYTES_MAX, SUMMARY_BYTES_MAX,
     TTL_MAX,
@@ -194,7 +194,7 @@ async fn only_people_named_by_the_rule_decide() {
         (person("Dave", &[]), Err(WhyNot::NotAnApprover)),
         (wrong_issuer, Err(WhyNot::NotAnApprover)),
     ] {
-        assert_eq!(may_decide(&approval, &who), expected, "{who}");
+        assert_eq!(may_decide(&approval, &who, &People::default()), expected, "{who}");
         let voted = db.approval_vote(new.id, &who, &vote(APPROVE, ""), at(1)).await;
         match expected {
             Ok(()) => assert!(!matches!(voted, Err(VoteError::Refused(_))), "{who}: {voted:?}"),
@@ -204,15 +204,37 @@ async fn only_people_named_by_the_rule_decide() {
 }
 
 #[tokio::test]
+async fn catalogue_104_two_accounts_of_one_person_are_one() {
+    let (_dir, db) = db().await;
+    let elsewhere = |name: &str| {
+        let mut account = owner(name);
+        account.issuer = "https://elsewhere.test".into();
+        account
+    };
+    let accounts = |name: &str| vec![owner(name).reference(), elsewhere(name).reference()];
+    db.know(People::new([accounts("olivia"), accounts("alice")]));
+    let mut new = asked_by(&person("alice", &[]), b"x");
+    new.approval.min = 2;
+    db.approval_create_or_attach(&new, at(0)).await.unwrap();
+    let own = db.approval_vote(new.id, &elsewhere("alice"), &vote(APPROVE, ""), at(1)).await;
+    assert!(matches!(own, Err(VoteError::Refused(WhyNot::SelfApproval))), "{own:?}");
+    db.approval_vote(new.id, &owner("olivia"), &vote(APPROVE, ""), at(1)).await.unwrap();
+    let twice = db.approval_vote(new.id, &elsewhere("olivia"), &vote(APPROVE, ""), at(2)).await;
+    assert!(matches!(twice, Err(VoteError::AlreadyVoted)), "{twice:?}");
+    let enough = db.approval_vote(new.id, &elsewhere("otto"), &vote(APPROVE, ""), at(3)).await.unwrap();
+    assert_eq!(enough.approval.state, ApprovalState::Approved);
+}
+
+#[tokio::test]
 async fn an_issuer_and_a_subject_cannot_be_cut_elsewhere() {
     let (_dir, db) = db().await;
     let mut new = asked_by(&person("alice", &[]), b"x");
     new.approval.approvers = vec![format!("user:{ISSUER}#a#b")];
     let approval = db.approval_create_or_attach(&new, at(0)).await.unwrap().approval;
-    assert_eq!(may_decide(&approval, &person("a#b", &[])), Ok(()));
+    assert_eq!(may_decide(&approval, &person("a#b", &[]), &People::default()), Ok(()));
     let mut cut_elsewhere = person("b", &[]);
     cut_elsewhere.issuer = format!("{ISSUER}#a").into();
-    assert_eq!(may_decide(&approval, &cut_elsewhere), Err(WhyNot::NotAnApprover));
+    assert_eq!(may_decide(&approval, &cut_elsewhere, &People::default()), Err(WhyNot::NotAnApprover));
 }
 
 #[tokio::test]

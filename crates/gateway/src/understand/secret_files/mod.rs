@@ -26,6 +26,7 @@ mod tests;
 
 use self::list::LIST;
 pub(super) use self::private::Pointer;
+pub(crate) use self::private::is_private;
 
 /// Whether an argument (a path, a URL, a command line) names a secret file.
 pub(super) fn named_in(text: &str) -> bool {

@@ -10,7 +10,7 @@
 //! Exceptions: a name that resolves to a private address is not looked up, here or later: *fails open; the network of
 //! whoever fetches has to refuse it*.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::address::loose_v4;
 use super::readings;
@@ -189,6 +189,14 @@ fn is_bare_host(text: &str) -> bool {
         || decimal_v4(name, 255).is_some_and(is_private_v4)
         || (host.starts_with('[') && name.parse().is_ok_and(is_private_v6));
     port && known
+}
+
+/// Whether an address lies inside of a network.
+pub(crate) fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => is_private_v4(v4),
+        IpAddr::V6(v6) => is_private_v6(v6),
+    }
 }
 
 /// Whether nobody outside can be meant: everything that is not handed out on the internet.
