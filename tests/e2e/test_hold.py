@@ -8,12 +8,12 @@ import httpx2
 import openai
 import pytest
 from kit.gateway import Cli
+from kit.model import TEXT, chat, chat_chunks
 from kit.process import Background, eventually
 from kit.upstream import Answer
 
 KEY = "sk-e2e-held-0123456789abcdef"
 WEIGHTS = bytes(range(256)) * 64
-WORDS = ["These ", "words ", "were ", "worth ", "waiting ", "for."]
 HELLO = [{"role": "user", "content": "hello"}]
 # Chat waits when its model's name says so; an embedding waits too, for a second, so that nobody decides in time.
 POLICY = """
@@ -40,27 +40,10 @@ rules:
 """
 
 
-def event(value: dict, name: str = "") -> bytes:
-    return (f"event: {name}\n" if name else "").encode() + b"data: " + json.dumps(value).encode() + b"\n\n"
-
-
-def chat_chunks(model: str):
-    for word in WORDS:
-        choice = {"index": 0, "delta": {"content": word}, "finish_reason": None}
-        yield event({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": model, "choices": [choice]})
-    yield b"data: [DONE]\n\n"
-
-
 def respond(asked) -> Answer:
     if asked.path.endswith("/weights"):
         return Answer(WEIGHTS, headers={"content-type": "application/octet-stream"})
-    asked_for = json.loads(asked.body)
-    if asked_for.get("stream"):
-        return Answer(list(chat_chunks(asked_for["model"])), headers={"content-type": "text/event-stream"})
-    message = {"role": "assistant", "content": "".join(WORDS)}
-    choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    chat = {"id": "c", "object": "chat.completion", "created": 1, "model": asked_for["model"], "choices": [choice]}
-    return Answer(json.dumps(chat).encode())
+    return chat(asked)
 
 
 @pytest.fixture(scope="module")
@@ -275,7 +258,7 @@ def test_a_stream_waits_with_comments_and_then_flows(demo, patient, upstream):
     assert calls_of(upstream, "guarded-stream") == 0
     text = Background(lambda: "".join(chunk.choices[0].delta.content for chunk in stream))
     olivia.text("approvals", "approve", approval["id"])
-    assert text.result() == "".join(WORDS)
+    assert text.result() == TEXT
     assert alice.statuses == [200] and calls_of(upstream, "guarded-stream") == 1
 
 

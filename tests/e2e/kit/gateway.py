@@ -3,8 +3,11 @@
 import json
 import os
 import pathlib
+import signal
 
-from .process import Child, binary, clean_env, keyward
+import httpx
+
+from .process import PATIENCE, Child, binary, clean_env, keyward
 
 
 class Cli:
@@ -28,6 +31,27 @@ class Cli:
     def pending(self) -> list[dict]:
         """Approvals that wait for this person."""
         return [row for row in self.json("approvals", "ls") if row["state"] == "pending" and row["may_i_decide"]]
+
+
+class Api:
+    """The admin API as one person: for tests that ask often, where a process for each question takes long."""
+
+    def __init__(self, admin_url: str, token: str):
+        headers = {"authorization": f"Bearer {token}"}
+        self._http = httpx.Client(base_url=admin_url, headers=headers, timeout=PATIENCE)
+
+    def approvals(self, state: str = "all") -> list[dict]:
+        """The newest 200."""
+        answer = self._http.get("/api/v1/approvals", params={"state": state, "limit": 200})
+        return answer.raise_for_status().json()["approvals"]
+
+    def decide(self, approval: str, verb: str, reason: str = "") -> httpx.Response:
+        return self._http.post(f"/api/v1/approvals/{approval}/{verb}", json={"reason": reason})
+
+    def metric(self, name: str) -> int:
+        """The value of a metric; 0 while there is none."""
+        lines = self._http.get("/metrics").text.splitlines()
+        return sum(int(line.split()[-1]) for line in lines if line.startswith(f"{name} "))
 
 
 class Demo:
@@ -85,6 +109,14 @@ class Gateway:
 
     def cli(self, token: str) -> Cli:
         return Cli(self.admin_url, token)
+
+    def api(self, token: str) -> Api:
+        return Api(self.admin_url, token)
+
+    def kill(self) -> None:
+        """Without a chance to say or keep anything."""
+        assert self.child.stop(signal.SIGKILL) == -signal.SIGKILL
+        self.child = None
 
     def stop(self) -> None:
         if self.child is not None:

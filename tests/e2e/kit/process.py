@@ -21,7 +21,8 @@ def binary() -> str:
 
 def clean_env(**extra: str) -> dict[str, str]:
     """The environment without anything that would steer Keyward or a client."""
-    steering = ("KEYWARD_", "OPENAI_", "ANTHROPIC_", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+    clients = ("OPENAI_", "ANTHROPIC_", "LANGCHAIN_", "LANGSMITH_")
+    steering = ("KEYWARD_", *clients, "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
     return {**kept, "NO_COLOR": "1", "NO_PROXY": "127.0.0.1", **extra}
 
