@@ -32,6 +32,8 @@ pub struct Settings {
     pub public_url: String,
     /// Whom it tells.
     pub notify: Vec<Arc<Target>>,
+    /// Where callers reach the data listener, without a slash at the end; none where nobody said so.
+    pub data_url: Option<String>,
     /// How calls wait for a human.
     pub holding: Holding,
     /// Bounds.

@@ -54,6 +54,8 @@ pub struct Gateway {
     pub limits: Limits,
     /// Base of links, without a slash at the end.
     pub public_url: String,
+    /// Where callers reach the data listener, without a slash at the end; none where nobody said so.
+    pub data_url: Option<String>,
     /// Roles of the admin API.
     pub roles: Roles,
     /// How long a window is open at most that is opened without an approval; none: nobody opens one.
@@ -117,6 +119,7 @@ impl Gateway {
             holding: settings.holding,
             limits: settings.limits,
             public_url: settings.public_url,
+            data_url: settings.data_url,
             roles: settings.roles,
             break_glass: settings.break_glass,
             people: settings.people,

@@ -24,6 +24,10 @@ pub(super) struct ConnectionView {
     /// The path that leads to it on the data listener.
     #[schema(example = "/openai")]
     path: String,
+    /// The base URL under which callers reach it; absent where the gateway was not told its own address (`data_url`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "https://keyward.example.com/openai")]
+    url: Option<String>,
     /// Host names that lead to it without the name in the path.
     hosts: Vec<String>,
     /// Where it leads.
@@ -55,8 +59,8 @@ pub(super) struct ConnectionList {
     connections: Vec<ConnectionView>,
 }
 
-impl From<&Arc<Target>> for ConnectionView {
-    fn from(target: &Arc<Target>) -> Self {
+impl ConnectionView {
+    fn new(target: &Target, data_url: Option<&str>) -> Self {
         let settings = &target.settings;
         let connection = &settings.connection;
         let credential = settings.credential.as_ref().map(|credential| {
@@ -71,6 +75,7 @@ impl From<&Arc<Target>> for ConnectionView {
             name: connection.name.to_string(),
             kind: connection.kind.as_str().to_owned(),
             path: format!("/{}", connection.name),
+            url: data_url.map(|base| format!("{base}/{}", connection.name)),
             hosts: settings.hosts.clone(),
             upstream: connection.upstream.to_string(),
             tags: connection.tags.clone(),
@@ -83,7 +88,9 @@ impl From<&Arc<Target>> for ConnectionView {
 #[utoipa::path(get, path = "/api/v1/connections", tag = "connections", security(("token" = [])),
     responses((status = 200, description = "All of them, by name", body = ConnectionList), OnRead))]
 pub(super) async fn list(caller: Caller) -> Json<ConnectionList> {
-    let connections = caller.gateway.routes.all().into_iter().map(ConnectionView::from).collect();
+    let data_url = caller.gateway.data_url.as_deref();
+    let view = |target: &Arc<Target>| ConnectionView::new(target, data_url);
+    let connections = caller.gateway.routes.all().into_iter().map(view).collect();
     Json(ConnectionList { connections })
 }
 
@@ -93,7 +100,7 @@ pub(super) async fn list(caller: Caller) -> Json<ConnectionList> {
     responses((status = 200, description = "The connection", body = ConnectionView), OnRead))]
 pub(super) async fn show(caller: Caller, Segment(name): Segment) -> Result<Json<ConnectionView>, Problem> {
     match caller.gateway.routes.named(&name) {
-        Some(target) => Ok(Json(ConnectionView::from(target))),
+        Some(target) => Ok(Json(ConnectionView::new(target, caller.gateway.data_url.as_deref()))),
         None => Err(caller.absent("connection.read", &name)),
     }
 }

@@ -374,6 +374,7 @@ rules:
         detectors: keyward_mask::Detectors::builtin(),
         public_url: url.to_owned(),
         notify: Vec::new(),
+        data_url: Some("https://keyward.example.com".to_owned()),
         holding: Holding { pending_per_principal_max: 1_000, ..Holding::default() },
         limits: Limits::default(),
         roles: Roles {

@@ -33,9 +33,11 @@ pub(super) fn run(args: &ConnectionsArgs, session: &Session) -> Result<(), Failu
         match &args.command {
             ConnectionsCommand::Ls => {
                 let found = client.get(&["connections"], &[]).await?;
-                let headings = ["NAME", "KIND", "PATH", "UPSTREAM", "CREDENTIAL"];
+                let headings = ["NAME", "KIND", "URL", "UPSTREAM", "CREDENTIAL"];
                 session.output.rows(view::list(&found, "/connections"), &headings, |row| {
-                    ["/name", "/kind", "/path", "/upstream", "/credential/reference"]
+                    // A gateway that does not know its own address names the path alone.
+                    let reached = if row.get("url").is_some() { "/url" } else { "/path" };
+                    ["/name", "/kind", reached, "/upstream", "/credential/reference"]
                         .map(|pointer| view::at(row, pointer))
                         .to_vec()
                 })
@@ -57,6 +59,7 @@ fn whole(connection: &Value) -> String {
         ("name", view::at(connection, "/name")),
         ("kind", view::at(connection, "/kind")),
         ("path", view::at(connection, "/path")),
+        ("url", view::at(connection, "/url")),
         ("hosts", hosts.join(", ")),
         ("upstream", view::at(connection, "/upstream")),
         ("tags", tags.join(", ")),

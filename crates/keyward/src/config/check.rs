@@ -34,6 +34,7 @@ pub const HOLD_WAIT_MAX: Period = Period::from_secs(600);
 pub fn check(root: &Node, places: &Places, report: &mut Report<'_>) {
     let mut check = Check { places, report };
     check.listeners(root);
+    check.data_url(root);
     if let Some(key) = decode::<Reference>(root.get("master_key"))
         && key.is_embedded()
     {
@@ -113,6 +114,30 @@ impl Check<'_, '_> {
                 "a listener's key is a PEM file of several lines",
                 "use file:///path/key.pem",
             );
+        }
+    }
+
+    fn data_url(&mut self, root: &Node) {
+        let Some(url) = decode::<String>(root.get("data_url")).and_then(|url| HttpUrl::parse(&url).ok())
+        else {
+            return;
+        };
+        let data: DataListener =
+            decode(root.get("listen").and_then(|listen| listen.get("data"))).unwrap_or_default();
+        if !url.target.https && !url.is_loopback() && !data.insecure_plaintext {
+            self.say(
+                "data_url",
+                "plain HTTP outside loopback would show tokens to the network",
+                "use https://; on a network that you trust, write `insecure_plaintext: true` under `listen.data`",
+            );
+        }
+        for item in root.get("connections").map(Node::items).unwrap_or_default() {
+            let hosts: Vec<String> = decode(item.get("hosts")).unwrap_or_default();
+            if hosts.iter().any(|host| **host == *url.target.host) {
+                let name: String = decode(item.get("name")).unwrap_or_default();
+                let message = format!("this host leads to the connection `{name}`, whatever the path");
+                self.say("data_url", &message, "name a host that is under no connection's `hosts`");
+            }
         }
     }
 

@@ -32,6 +32,11 @@ pub struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "http-url"))]
     pub public_url: Option<String>,
+    /// The address of the data listener as callers reach it, for the base URLs that the API and `keyward run` name. Without
+    /// it, the listener's own where that is on loopback, and none elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "http-url"))]
+    pub data_url: Option<String>,
     /// Addresses that the gateway listens on.
     #[serde(default)]
     pub listen: Listen,

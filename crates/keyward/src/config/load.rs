@@ -186,6 +186,15 @@ mod tests {
                 vec!["plain HTTP outside loopback", "insecure_plaintext: true"],
             ),
             (and("listen: {admin: {address: '127.0.0.1:8700'}}"), vec!["share an address"]),
+            (and("data_url: http://keyward.example.com"), vec!["11:11", "show tokens", "insecure_plaintext"]),
+            (and("data_url: keyward.example.com"), vec!["11:11", "starts with https://"]),
+            (
+                with(
+                    "policies:",
+                    "  - {name: z, kind: http, upstream: 'https://x', hosts: [a.b]}\ndata_url: https://a.b\npolicies:",
+                ),
+                vec!["11:11", "leads to the connection `z`"],
+            ),
             (and("holding: {wait: 11m}"), vec!["11:", "from 1s to 10m"]),
             (and("roles: {admin: [admins]}"), vec!["group:NAME"]),
             (and("journal: {segment_bytes_max: 1KiB}"), vec!["1MiB to 4GiB"]),

@@ -70,7 +70,7 @@ impl Server {
         let records = Reader::open(&journal_dir(&config.data_dir), &journal_key)
             .map_err(|error| Failure::caused(&error, ""))?;
 
-        let settings = settings::settings(loaded, admin_address)?;
+        let settings = settings::settings(loaded, data_address, admin_address)?;
         let gateway = Gateway::build(settings, Arc::clone(&shared), None)
             .map_err(|error| Failure::caused(&error, "`keyward config validate` checks the file"))?;
         record_config(&shared, loaded, &gateway, "start").map_err(|error| Failure::caused(&error, ""))?;

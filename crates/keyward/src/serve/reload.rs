@@ -39,7 +39,8 @@ impl Server {
     }
 
     fn build(&self, loaded: &Loaded) -> Result<Gateway, String> {
-        let settings = settings::settings(loaded, self.admin).map_err(|failure| failure.message)?;
+        let settings =
+            settings::settings(loaded, self.data, self.admin).map_err(|failure| failure.message)?;
         Gateway::build(settings, Arc::clone(&self.shared), Some(&self.gateway.load()))
             .map_err(|error| chain(&error))
     }

@@ -28,7 +28,7 @@ use crate::exit::{Exit, Failure};
 const BODY_UNBOUNDED: u64 = u64::MAX;
 
 /// The gateway's settings.
-pub(super) fn settings(loaded: &Loaded, admin: SocketAddr) -> Result<Settings, Failure> {
+pub(super) fn settings(loaded: &Loaded, data: SocketAddr, admin: SocketAddr) -> Result<Settings, Failure> {
     let config = &loaded.config;
     let policy = policies::compile(&loaded.policies, &loaded.detectors).map_err(|problems| {
         let text = crate::config::problem::render(&problems, crate::config::Color::Off);
@@ -42,6 +42,7 @@ pub(super) fn settings(loaded: &Loaded, admin: SocketAddr) -> Result<Settings, F
         detectors: Arc::clone(&loaded.detectors),
         public_url: public_url(config, admin),
         notify: config.notifications.iter().map(told).collect::<Result<_, _>>()?,
+        data_url: data_url(config, data),
         holding: Holding {
             wait: config.holding.wait.get(),
             commit_after: config.holding.stream_commit_after.get(),
@@ -135,6 +136,15 @@ fn public_url(config: &Config, admin: SocketAddr) -> String {
     }
     let scheme = if config.listen.admin.tls.is_some() { "https" } else { "http" };
     format!("{scheme}://{admin}")
+}
+
+/// Where callers reach the data listener. What it is bound to says nothing of that but on loopback.
+fn data_url(config: &Config, data: SocketAddr) -> Option<String> {
+    if let Some(url) = &config.data_url {
+        return Some(url.trim_end_matches('/').to_owned());
+    }
+    let scheme = if config.listen.data.tls.is_some() { "https" } else { "http" };
+    data.ip().is_loopback().then(|| format!("{scheme}://{data}"))
 }
 
 fn issuer(issuer: &document::Issuer) -> Result<IssuerSettings, Failure> {
