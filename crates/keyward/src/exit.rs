@@ -31,6 +31,10 @@ pub enum Exit {
     PolicyTestFailed = 14,
     /// The gateway does not answer.
     ServerUnreachable = 20,
+    /// `run`: the command cannot be executed, as shells say it.
+    CommandNotExecutable = 126,
+    /// `run`: there is no such command, as shells say it.
+    CommandNotFound = 127,
 }
 
 impl From<Exit> for ExitCode {

@@ -23,7 +23,7 @@ use super::view;
 use crate::exit::{Exit, Failure, chain};
 
 /// Where the token is when no file is named.
-const TOKEN_VARIABLE: &str = "KEYWARD_TOKEN";
+pub(super) const TOKEN_VARIABLE: &str = "KEYWARD_TOKEN";
 /// The longest token, in bytes; the gateway takes none that is longer.
 const TOKEN_BYTES_MAX: u64 = 16 * 1024;
 /// The longest file of certificates, in bytes.
@@ -89,6 +89,14 @@ impl Client {
     /// POSTs a change.
     pub(super) async fn post(&self, segments: &[&str], body: &Value) -> Result<Value, Failure> {
         self.ask(Method::POST, segments, &[], Some(body)).await
+    }
+
+    /// Revokes a client token; one that is over already is no failure.
+    pub(super) async fn revoke_token(&self, id: &str) -> Result<(), Failure> {
+        match self.post(&["tokens", id, "revoke"], &serde_json::json!({})).await {
+            Err(failure) if failure.exit != Exit::NotFound => Err(failure),
+            _ => Ok(()),
+        }
     }
 
     async fn ask(

@@ -14,10 +14,12 @@ use output::{Format, Output};
 
 mod approvals;
 mod audit;
+mod child;
 mod client;
 mod config;
 mod connections;
 mod demo;
+mod endpoints;
 mod grants;
 mod locks;
 mod mask;
@@ -26,11 +28,13 @@ mod output;
 mod play;
 mod policy;
 mod prompt;
+mod run;
 mod safe;
 mod secrets;
 mod serve;
 mod sessions;
 mod tokens;
+mod variables;
 mod verify;
 mod view;
 mod whoami;
@@ -46,12 +50,14 @@ const CONFIG_FILES: [&str; 2] = ["keyward.yaml", "/etc/keyward/keyward.yaml"];
   keyward serve --config keyward.yaml             run the gateway
   keyward config validate --config keyward.yaml   check a configuration, with file, line and remedy
   keyward secrets put openai                      keep a credential; asks for it without echo
+  keyward run openai -- python chat.py            run a command with a token that ends with it
   keyward policy test policies/own.yaml           run the tests that stand in a policy
   kubectl logs pod | keyward mask                 mask credentials in any text
   keyward completions bash > keyward.bash         complete commands in the shell
 
 Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 sign-in needed, 5 permission denied, 10 approval pending,
-11 denied, 12 expired, 13 blocked by policy, 14 policy test failed, 20 server unreachable.")]
+11 denied, 12 expired, 13 blocked by policy, 14 policy test failed, 20 server unreachable; `run` ends with its
+command's own, 126 where that cannot be executed, 127 where there is none.")]
 struct Cli {
     /// The configuration file; without it ./keyward.yaml, then /etc/keyward/keyward.yaml
     #[arg(long, global = true, value_name = "FILE", env = "KEYWARD_CONFIG")]
@@ -101,6 +107,8 @@ enum Command {
   keyward break-glass models --for 15m --reason 'INC-42: rollback needs the old weights'
   keyward break-glass review grt_01990000000070008000000000000001 --reason 'checked the session, as described'")]
     BreakGlass(grants::BreakGlassArgs),
+    /// Run a command with a token of its own, which is revoked when the command ends
+    Run(run::RunArgs),
     /// Make a short-lived token for a tool that cannot sign in, and print it alone; `keyward tokens` lists and revokes
     #[command(after_help = "Examples:
   OPENAI_API_KEY=$(keyward token openai) some-tool
@@ -174,7 +182,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let session = Session { config: cli.config, output };
     let private = crate::hardening::keep_memory_private();
     match private.and_then(|()| dispatch(cli.command, &session)) {
-        Ok(()) => Exit::Ok.into(),
+        Ok(code) => code,
         Err(failure) => {
             if !failure.message.is_empty() {
                 session.output.failure(&failure);
@@ -184,8 +192,10 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
-    match command {
+/// The code to end with when nothing failed: a child's own where a command ran one.
+fn dispatch(command: Command, session: &Session) -> Result<ExitCode, Failure> {
+    let done = match command {
+        Command::Run(args) => return run::run(&args, session),
         Command::Demo(args) => demo::run(&args, session),
         Command::Serve => serve::run(session),
         Command::Config(command) => config::run(&command, session),
@@ -213,7 +223,8 @@ fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
             let version = serde_json::json!({"name": "keyward", "version": env!("CARGO_PKG_VERSION")});
             session.output.object(&version, || format!("keyward {}\n", env!("CARGO_PKG_VERSION")))
         }
-    }
+    };
+    done.map(|()| Exit::Ok.into())
 }
 
 /// Runs a command's future on this thread.

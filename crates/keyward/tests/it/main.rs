@@ -8,6 +8,8 @@ mod arguments;
 #[cfg(test)]
 mod calling;
 #[cfg(test)]
+mod children;
+#[cfg(test)]
 mod consulting;
 #[cfg(test)]
 mod encodings;
