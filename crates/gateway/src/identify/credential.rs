@@ -1,7 +1,8 @@
 //! Finds the one credential of a request.
 //!
 //! Promise: at most one credential is found, in one header, or the request is refused; which of two would count is never
-//! guessed (catalogue 19, 20). A credential in the query string is refused whatever else is there, as is one in a cookie.
+//! guessed (catalogue 19, 20). The very same text in `Authorization: Bearer` and in `x-api-key`, once each, is one: Claude
+//! Code sends what its key helper prints so. A credential in the query string is refused whatever else is there, as is one in a cookie.
 //! The text found is zeroized and has no `Debug`. What is a credential in a query or a cookie: the names in
 //! [`QUERY_NAMES`] and [`COOKIE_NAMES`], and any value that has the shape of a JWT or of a client token (`kw_…`).
 //! Exception, *fails open*: an opaque secret under another name passes, as it cannot be told from data; it never
@@ -82,8 +83,10 @@ pub fn presented_credential(headers: &HeaderMap, uri: &Uri) -> Result<Presented,
     let mut found: Option<(&HeaderName, &HeaderValue)> = None;
     for name in &CREDENTIAL_HEADERS {
         for value in headers.get_all(name) {
-            if found.replace((name, value)).is_some() {
-                return Err(IdentifyError::CredentialAmbiguous);
+            match found {
+                None => found = Some((name, value)),
+                Some(first) if says_the_same(headers, first, (name, value)) => {}
+                Some(_) => return Err(IdentifyError::CredentialAmbiguous),
             }
         }
     }
@@ -111,6 +114,20 @@ pub fn presented_credential(headers: &HeaderMap, uri: &Uri) -> Result<Presented,
         return Err(IdentifyError::CredentialMalformed);
     }
     Ok(Presented { token, source })
+}
+
+/// Whether a second header says nothing but what the first said: the one bearer token, as the one `x-api-key`.
+fn says_the_same(
+    headers: &HeaderMap,
+    (first, said): (&HeaderName, &HeaderValue),
+    (second, again): (&HeaderName, &HeaderValue),
+) -> bool {
+    let once = |name: &HeaderName| headers.get_all(name).iter().count() == 1;
+    *first == AUTHORIZATION
+        && second == "x-api-key"
+        && once(first)
+        && once(second)
+        && said.as_bytes().strip_prefix(b"Bearer ").is_some_and(|token| token == again.as_bytes())
 }
 
 fn authorization(text: &str) -> Result<(CredentialSource, Zeroizing<String>), IdentifyError> {
@@ -248,9 +265,16 @@ mod tests {
     #[test]
     fn catalogue_20_two_credentials_are_refused() {
         let bearer = format!("Bearer {TOKEN}");
+        let basic = format!("Basic {}", STANDARD.encode(format!("x:{TOKEN}")));
         for headers in [
             vec![("authorization", &*bearer), ("authorization", &*bearer)],
-            vec![("authorization", &*bearer), ("x-api-key", TOKEN)],
+            vec![("authorization", &*bearer), ("x-api-key", "other")],
+            vec![("authorization", &*bearer), ("x-api-key", TOKEN), ("x-api-key", TOKEN)],
+            vec![("authorization", &*bearer), ("x-api-key", TOKEN), ("api-key", TOKEN)],
+            vec![("authorization", &*bearer), ("authorization", &*bearer), ("x-api-key", TOKEN)],
+            vec![("authorization", &*bearer), ("api-key", TOKEN)],
+            vec![("authorization", &*basic), ("x-api-key", TOKEN)],
+            vec![("x-api-key", TOKEN), ("x-api-key", TOKEN)],
             vec![("x-api-key", TOKEN), ("x-api-key", "other")],
             vec![("api-key", TOKEN), ("x-goog-api-key", TOKEN)],
             vec![("authorization", "Bearer a,Bearer b")],
@@ -259,6 +283,13 @@ mod tests {
         ] {
             assert_eq!(present(&headers, "/"), Err(IdentifyError::CredentialAmbiguous), "{headers:?}");
         }
+    }
+
+    #[test]
+    fn one_credential_that_is_said_twice_is_one() {
+        let bearer = format!("Bearer {TOKEN}");
+        let headers = [("authorization", &*bearer), ("x-api-key", TOKEN)];
+        assert_eq!(present(&headers, "/").unwrap(), (CredentialSource::Bearer, TOKEN.into()));
     }
 
     #[test]
