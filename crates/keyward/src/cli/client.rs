@@ -24,6 +24,8 @@ use crate::exit::{Exit, Failure, chain};
 
 /// Where the token is when no file is named.
 pub(super) const TOKEN_VARIABLE: &str = "KEYWARD_TOKEN";
+/// Where a gateway is when nothing names it.
+const DEFAULT_SERVER: &str = "http://127.0.0.1:8701";
 /// The longest token, in bytes; the gateway takes none that is longer.
 const TOKEN_BYTES_MAX: u64 = 16 * 1024;
 /// The longest file of certificates, in bytes.
@@ -42,7 +44,7 @@ pub(super) struct Remote {
         global = true,
         value_name = "URL",
         env = "KEYWARD_SERVER",
-        default_value = "http://127.0.0.1:8701"
+        default_value = DEFAULT_SERVER
     )]
     server: String,
     /// A file with the token; without it the token is taken from the variable KEYWARD_TOKEN
@@ -51,6 +53,24 @@ pub(super) struct Remote {
     /// Certificate authorities (PEM) to trust beside the system's
     #[arg(long, global = true, value_name = "FILE", env = "KEYWARD_CA_FILE")]
     ca_file: Option<PathBuf>,
+}
+
+impl Remote {
+    /// The options that lead another command to the same gateway as the same caller; those that need not be said are left
+    /// out.
+    pub(super) fn options(&self) -> Vec<String> {
+        let mut options = Vec::new();
+        if self.server != DEFAULT_SERVER {
+            options.extend(["--server".to_owned(), self.server.clone()]);
+        }
+        for (name, path) in [("--token-file", &self.token_file), ("--ca-file", &self.ca_file)] {
+            if let Some(path) = path {
+                let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+                options.extend([name.to_owned(), path.display().to_string()]);
+            }
+        }
+        options
+    }
 }
 
 /// A gateway to ask.

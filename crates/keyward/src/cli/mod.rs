@@ -33,6 +33,7 @@ mod safe;
 mod secrets;
 mod serve;
 mod sessions;
+mod setup;
 mod tokens;
 mod variables;
 mod verify;
@@ -109,6 +110,8 @@ enum Command {
     BreakGlass(grants::BreakGlassArgs),
     /// Run a command with a token of its own, which is revoked when the command ends
     Run(run::RunArgs),
+    /// Say what to set so that a tool calls through the gateway
+    Setup(setup::SetupArgs),
     /// Make a short-lived token for a tool that cannot sign in, and print it alone; `keyward tokens` lists and revokes
     #[command(after_help = "Examples:
   OPENAI_API_KEY=$(keyward token openai) some-tool
@@ -209,6 +212,7 @@ fn dispatch(command: Command, session: &Session) -> Result<ExitCode, Failure> {
         Command::Notifications(args) => notifications::run(args, session),
         Command::Grants(args) => grants::run(args, session),
         Command::BreakGlass(args) => grants::break_glass(args, session),
+        Command::Setup(args) => setup::run(&args, session),
         Command::Token(args) => tokens::make(&args, session),
         Command::Tokens(args) => tokens::run(args, session),
         Command::Audit(args) => audit::run(args, session),

@@ -1,4 +1,4 @@
-//! Reads a secret value: from a terminal without echo, or from a pipe.
+//! Reads a secret value: from a terminal without echo, or from a pipe. Asks yes or no.
 //!
 //! Promise: the value is never echoed, never in the command line and wiped when dropped. The terminal's echo is put
 //! back on every way out but a kill. Exceptions: none.
@@ -31,6 +31,19 @@ pub(super) fn secret(question: &str) -> Result<Secret, Failure> {
     let value = if stdin.is_terminal() { ask(question)? } else { bounded(stdin.lock())? };
     Secret::new(value)
         .map_err(|flaw| Failure::error(format!("the value cannot be used: {flaw}"), "nothing was stored"))
+}
+
+/// Asks something that is answered with yes or no; anything but yes is no.
+pub(super) fn confirm(question: &str) -> Result<bool, Failure> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Err(Failure::usage("there is no terminal to ask on", "say --yes to go on without asking"));
+    }
+    let mut stderr = std::io::stderr().lock();
+    write!(stderr, "{question} [y/N] ")?;
+    stderr.flush()?;
+    let answer = line(stdin.lock())?;
+    Ok(matches!(answer.trim_ascii().to_ascii_lowercase().as_slice(), b"y" | b"yes"))
 }
 
 fn ask(question: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {

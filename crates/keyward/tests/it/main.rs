@@ -56,6 +56,8 @@ mod refusing;
 #[cfg(test)]
 mod running;
 #[cfg(test)]
+mod setups;
+#[cfg(test)]
 mod signing_in;
 #[cfg(test)]
 mod spellings;
