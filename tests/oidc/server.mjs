@@ -7,6 +7,9 @@
 // it cannot outlive the test that started it. What a token is signed with follows from the resource it is asked for:
 // urn:keyward:rs256 or urn:keyward:es256, both with the audience urn:keyward.
 //
+// Its only person is alice, whom it signs in without asking: the public client keyward-cli (PKCE, device codes, refresh
+// tokens) is for command lines.
+//
 // POST /control/rotate      new signing keys in front, the old ones stay published  -> {"kids": [...]}
 // POST /control/drop-old    only the newest pair of keys stays                      -> {"kids": [...]}
 import { randomBytes } from 'node:crypto';
@@ -18,6 +21,15 @@ import Provider from 'oidc-provider';
 const AUDIENCE = 'urn:keyward';
 const ALGORITHMS = { 'urn:keyward:rs256': 'RS256', 'urn:keyward:es256': 'ES256' };
 const GROUPS = { 'svc-ci': ['ci-pipelines'], 'svc-agent': ['agents', 'gateway-users'] };
+const PEOPLE = { alice: ['eng'] };
+const CLI = {
+  client_id: 'keyward-cli',
+  token_endpoint_auth_method: 'none',
+  application_type: 'native',
+  grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
+  response_types: ['code'],
+  redirect_uris: ['http://127.0.0.1/callback'],
+};
 const TOKEN_SECONDS = 300;
 
 const secrets = Object.fromEntries(Object.keys(GROUPS).map((id) => [id, randomBytes(24).toString('hex')]));
@@ -42,13 +54,24 @@ function provider(issuer, keys) {
     redirect_uris: [],
   });
   const built = new Provider(issuer, {
-    clients: Object.keys(GROUPS).map(client),
+    clients: [...Object.keys(GROUPS).map(client), CLI],
     jwks: { keys },
     cookies: { keys: cookieKeys },
     enabledJWA: { idTokenSigningAlgValues: ['RS256', 'ES256'] },
     ttl: { ClientCredentials: TOKEN_SECONDS },
+    findAccount: (_context, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
+    interactions: { url: (_context, interaction) => `/interaction/${interaction.uid}` },
+    loadExistingGrant: async ({ oidc }) => {
+      const grant = new oidc.provider.Grant({ clientId: oidc.client.clientId, accountId: oidc.session.accountId });
+      grant.addOIDCScope('openid offline_access');
+      Object.keys(ALGORITHMS).forEach((resource) => grant.addResourceScope(resource, 'infer'));
+      await grant.save();
+      return grant;
+    },
     features: {
       devInteractions: { enabled: false },
+      deviceFlow: { enabled: true },
+      revocation: { enabled: true },
       clientCredentials: { enabled: true },
       resourceIndicators: {
         enabled: true,
@@ -61,10 +84,17 @@ function provider(issuer, keys) {
         }),
       },
     },
-    extraTokenClaims: (_context, token) => ({ groups: GROUPS[token.clientId] ?? [] }),
+    extraTokenClaims: (_context, token) => ({ groups: PEOPLE[token.accountId] ?? GROUPS[token.clientId] ?? [] }),
   });
   built.on('server_error', (_context, error) => console.error(error));
-  return built.callback();
+  return built;
+}
+
+// Whoever is asked who they are is alice, and consents.
+async function interact(request, response) {
+  const { prompt } = await current.interactionDetails(request, response);
+  const result = prompt.name === 'login' ? { login: { accountId: 'alice' } } : { consent: {} };
+  return current.interactionFinished(request, response, result, { mergeWithLastSubmission: true });
 }
 
 function answer(response, status, body) {
@@ -74,15 +104,18 @@ function answer(response, status, body) {
 
 let keys = await signingKeys();
 let issuer;
+let current;
 let handle;
 
 function publish(changed) {
   keys = changed;
-  handle = provider(issuer, keys);
+  current = provider(issuer, keys);
+  handle = current.callback();
 }
 
 const server = http.createServer(async (request, response) => {
   try {
+    if (request.url.startsWith('/interaction/')) return await interact(request, response);
     if (request.method !== 'POST' || !request.url.startsWith('/control/')) {
       return await handle(request, response);
     }

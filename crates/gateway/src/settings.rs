@@ -64,6 +64,19 @@ pub struct SignIn {
     pub session: Duration,
     /// How old the proof of who one is may be for a decision.
     pub fresh: Duration,
+    /// How people sign in on a command line; none: with tokens that they bring.
+    pub cli: Option<CliSignIn>,
+}
+
+/// How people sign in on a command line, at the same issuer.
+#[derive(Debug, Clone)]
+pub struct CliSignIn {
+    /// The public client's identifier there.
+    pub client_id: String,
+    /// What is asked for.
+    pub scopes: Vec<String>,
+    /// What the token is for (RFC 8707), where the issuer has to be told.
+    pub resource: Option<String>,
 }
 
 /// A connection and how its credential gets on the wire.

@@ -26,6 +26,7 @@ mod openapi;
 mod page;
 mod people;
 mod sessions;
+mod sign_in;
 mod status;
 mod tokens;
 mod ui;
@@ -148,6 +149,7 @@ fn table() -> OpenApiRouter<Arc<Admin>> {
         .routes(routes!(web::login))
         .routes(routes!(web::callback))
         .routes(routes!(web::logout))
+        .routes(routes!(sign_in::show))
         .routes(routes!(status::whoami))
         .routes(routes!(status::policy))
         .routes(routes!(status::journal))

@@ -88,6 +88,12 @@ impl Problem {
         Self::new("sign_in_absent", StatusCode::NOT_FOUND, detail)
     }
 
+    /// Nobody can sign in with a command line here.
+    pub(super) fn cli_sign_in_absent() -> Self {
+        let detail = "Signing in with `keyward login` is not set up: whoever runs the gateway does so under `sign_in.cli`.";
+        Self::new("sign_in_absent", StatusCode::NOT_FOUND, detail)
+    }
+
     /// The issuer does not serve.
     pub(super) fn sign_in_unavailable() -> Self {
         let detail = "The identity provider cannot be reached at the moment; try again soon.";

@@ -24,7 +24,7 @@ use keyward_gateway::fetch::{FetchClient, FetchLimits, FetchUrl, Fetched, PlainH
 use keyward_gateway::grants::NewGrant;
 use keyward_gateway::identify::IssuerSettings;
 use keyward_gateway::settings::{
-    ConnectionSettings, Credential, Holding, Http2, Inject, Limits, Roles, Settings,
+    CliSignIn, ConnectionSettings, Credential, Holding, Http2, Inject, Limits, Roles, Settings, SignIn,
 };
 use keyward_gateway::snapshot::{Gateway, Shared};
 use keyward_gateway::start::{JOURNAL_KEY, State, journal_dir};
@@ -356,6 +356,19 @@ rules:
         break_glass: Some(Duration::from_mins(30)),
         people: keyward_core::People::default(),
         sign_in: None,
+        sign_in: Some(SignIn {
+            issuer: issuer.to_owned(),
+            client_id: "keyward".to_owned(),
+            client_secret: None,
+            scopes: vec!["openid".to_owned()],
+            session: Duration::from_hours(1),
+            fresh: Duration::from_mins(5),
+            cli: Some(CliSignIn {
+                client_id: "keyward-cli".to_owned(),
+                scopes: vec!["openid".to_owned()],
+                resource: Some(OURS.to_owned()),
+            }),
+        }),
         issuers: vec![IssuerSettings::new("test", issuer, vec![OURS.to_owned()])],
         connections: vec![ConnectionSettings {
             connection,

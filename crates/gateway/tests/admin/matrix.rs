@@ -56,6 +56,7 @@ const TABLE: &[Row] = &[
     row("GET /metrics", "/metrics", OPEN),
     row("GET /api/v1/openapi.json", "/api/v1/openapi.json", OPEN),
     row("GET /approvals/{id}", "/approvals/{approval}", OPEN),
+    row("GET /api/v1/sign-in", "/api/v1/sign-in", OPEN),
     row("POST /auth/logout", "/auth/logout", [No(401), Seen, Seen, Seen, Seen, Seen]),
     row("GET /api/v1/whoami", "/api/v1/whoami", SIGNED_IN),
     row("GET /api/v1/policy", "/api/v1/policy", BY_ROLE),

@@ -1,10 +1,9 @@
-//! Asks a gateway's admin API, with a token that never stands on the command line.
+//! Asks a gateway's admin API.
 //!
-//! Promise: the token goes to the named server alone (redirects are not followed, plain HTTP only to loopback), is wiped
-//! when dropped, and is never printed. An answer is bounded. What went wrong ends in the exit codes of [`Exit`].
+//! Promise: the token goes to the named server alone (redirects are not followed, plain HTTP only to loopback). An answer
+//! is bounded. What went wrong ends in the exit codes of [`Exit`].
 
 use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,9 +14,11 @@ use http::{Method, StatusCode};
 use keyward_gateway::fetch::{
     FetchClient, FetchError, FetchLimits, FetchUrl, Fetched, PlainHttp, percent_encoded,
 };
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::credential::Credential;
 use super::output::Output;
 use super::view;
 use crate::exit::{Exit, Failure, chain};
@@ -26,8 +27,6 @@ use crate::exit::{Exit, Failure, chain};
 pub(super) const TOKEN_VARIABLE: &str = "KEYWARD_TOKEN";
 /// Where a gateway is when nothing names it.
 const DEFAULT_SERVER: &str = "http://127.0.0.1:8701";
-/// The longest token, in bytes; the gateway takes none that is longer.
-const TOKEN_BYTES_MAX: u64 = 16 * 1024;
 /// The longest file of certificates, in bytes.
 const CA_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// The longest answer, in bytes: twice the longest content of an exchange, as JSON escapes it.
@@ -47,7 +46,7 @@ pub(super) struct Remote {
         default_value = DEFAULT_SERVER
     )]
     server: String,
-    /// A file with the token; without it the token is taken from the variable KEYWARD_TOKEN
+    /// A file with the token; without it the variable KEYWARD_TOKEN, then the sign-in of `keyward login`
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Certificate authorities (PEM) to trust beside the system's
@@ -56,6 +55,26 @@ pub(super) struct Remote {
 }
 
 impl Remote {
+    /// The gateway's admin address, without a slash at the end.
+    pub(super) fn server(&self) -> &str {
+        self.server.trim_end_matches('/')
+    }
+
+    /// Whether a token is given in a variable or file.
+    pub(super) fn says_a_token(&self) -> bool {
+        self.token_file.is_some() || std::env::var_os(TOKEN_VARIABLE).is_some_and(|token| !token.is_empty())
+    }
+
+    /// A client that trusts what the options say.
+    pub(super) fn http(&self) -> Result<FetchClient, Failure> {
+        let ca = match &self.ca_file {
+            Some(path) => Some(bounded(path, CA_BYTES_MAX)?),
+            None => None,
+        };
+        FetchClient::new(ca.as_deref().map(Vec::as_slice))
+            .map_err(|error| Failure::caused(&error, "check --ca-file"))
+    }
+
     /// The options that lead another command to the same gateway as the same caller; those that need not be said are left
     /// out.
     pub(super) fn options(&self) -> Vec<String> {
@@ -77,7 +96,7 @@ impl Remote {
 pub(super) struct Client {
     http: FetchClient,
     server: String,
-    authorization: HeaderValue,
+    credential: Credential,
 }
 
 /// Query parameters; those without a value are left out.
@@ -86,19 +105,34 @@ pub(super) type Query<'a> = [(&'a str, Option<String>)];
 impl Client {
     /// Reads token and certificates; asks nothing yet.
     pub(super) fn new(remote: &Remote, output: Output) -> Result<Self, Failure> {
-        let token = token(remote, output)?;
-        let ca = match &remote.ca_file {
-            Some(path) => Some(bounded(path, CA_BYTES_MAX)?),
-            None => None,
-        };
-        let http = FetchClient::new(ca.as_deref().map(Vec::as_slice))
-            .map_err(|error| Failure::caused(&error, "check --ca-file"))?;
-        let bearer = Zeroizing::new(format!("Bearer {}", token.trim()));
-        let mut authorization = HeaderValue::from_str(&bearer).map_err(|_| {
-            Failure::new(Exit::SignInNeeded, "the token holds characters that no token has", "get a new one")
-        })?;
-        authorization.set_sensitive(true);
-        Ok(Self { http, server: remote.server.trim_end_matches('/').to_owned(), authorization })
+        let credential = Credential::find(remote.token_file.as_ref(), remote.server(), output)?;
+        Ok(Self { http: remote.http()?, server: remote.server().to_owned(), credential })
+    }
+
+    /// For what is answered without a token.
+    pub(super) fn anonymous(http: FetchClient, server: &str) -> Self {
+        Self { http, server: server.to_owned(), credential: Credential::Nobody }
+    }
+
+    /// With a token that is at hand.
+    pub(super) fn with(http: FetchClient, server: &str, header: HeaderValue) -> Self {
+        let credential = Credential::Said { header, place: String::new() };
+        Self { http, server: server.to_owned(), credential }
+    }
+
+    /// Who one is to the gateway.
+    pub(super) const fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    /// GETs something of a known shape.
+    pub(super) async fn understood<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<T, Failure> {
+        serde_json::from_value(self.get(segments, &[]).await?).map_err(|_| {
+            Failure::error(
+                format!("the gateway at {} answers with something else than was asked for", self.server),
+                "is it as new as this program?",
+            )
+        })
     }
 
     /// GETs what stands under `/api/v1/` and these segments.
@@ -130,14 +164,17 @@ impl Client {
         let url =
             FetchUrl::parse(&address, PlainHttp::LoopbackOnly).map_err(|error| self.not_asked(&error))?;
         let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, self.authorization.clone());
+        if let Some(header) = self.credential.header(&self.http).await? {
+            headers.insert(AUTHORIZATION, header);
+        }
         let body = body.map(Value::to_string);
         if body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         let limits = FetchLimits { body_bytes_max: ANSWER_BYTES_MAX, deadline: ANSWER_MAX };
         let sent = self.http.send(method, &url, headers, Bytes::from(body.unwrap_or_default()), limits);
-        answer(&sent.await.map_err(|error| self.not_asked(&error))?, &self.server)
+        let fetched = sent.await.map_err(|error| self.not_asked(&error))?;
+        answer(&fetched, &self.server, || self.credential.remedy())
     }
 
     fn not_asked(&self, error: &FetchError) -> Failure {
@@ -157,7 +194,7 @@ impl Client {
 }
 
 /// What the gateway answered, or how the command ends because of it.
-fn answer(fetched: &Fetched, server: &str) -> Result<Value, Failure> {
+fn answer(fetched: &Fetched, server: &str, remedy: impl FnOnce() -> String) -> Result<Value, Failure> {
     // Every reply of a data listener carries this; its problems are not about what was asked here.
     let governed = fetched.headers.contains_key("keyward-decision");
     let value: Option<Value> = serde_json::from_slice(&fetched.body).ok().filter(|_| !governed);
@@ -169,13 +206,11 @@ fn answer(fetched: &Fetched, server: &str) -> Result<Value, Failure> {
                 .unwrap_or("the gateway refused")
                 .trim_end_matches('.');
             let (exit, help) = match fetched.status {
-                StatusCode::UNAUTHORIZED => {
-                    (Exit::SignInNeeded, "put a fresh token into KEYWARD_TOKEN or --token-file")
-                }
-                StatusCode::FORBIDDEN => (Exit::PermissionDenied, ""),
-                StatusCode::NOT_FOUND => (Exit::NotFound, ""),
-                StatusCode::BAD_REQUEST => (Exit::Usage, ""),
-                _ => (Exit::Error, ""),
+                StatusCode::UNAUTHORIZED => (Exit::SignInNeeded, remedy()),
+                StatusCode::FORBIDDEN => (Exit::PermissionDenied, String::new()),
+                StatusCode::NOT_FOUND => (Exit::NotFound, String::new()),
+                StatusCode::BAD_REQUEST => (Exit::Usage, String::new()),
+                _ => (Exit::Error, String::new()),
             };
             Err(Failure::new(exit, detail, help))
         }
@@ -208,35 +243,8 @@ fn address(server: &str, segments: &[&str], query: &Query<'_>) -> String {
     address
 }
 
-fn token(remote: &Remote, output: Output) -> Result<Zeroizing<String>, Failure> {
-    let needed = |message: String| {
-        Failure::new(
-            Exit::SignInNeeded,
-            message,
-            "put a token into KEYWARD_TOKEN, or name a file with --token-file",
-        )
-    };
-    let Some(path) = &remote.token_file else {
-        let token = std::env::var(TOKEN_VARIABLE).map(Zeroizing::new).unwrap_or_default();
-        return if token.trim().is_empty() {
-            Err(needed(format!("nobody is signed in: {TOKEN_VARIABLE} is not set")))
-        } else {
-            Ok(token)
-        };
-    };
-    let bytes = bounded(path, TOKEN_BYTES_MAX)?;
-    if std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o007 != 0) {
-        output.say(&format!("warning: everybody may read the token in {}\n", path.display()));
-    }
-    let text = std::str::from_utf8(&bytes).unwrap_or_default();
-    if text.trim().is_empty() {
-        return Err(needed(format!("there is no token in {}", path.display())));
-    }
-    Ok(Zeroizing::new(text.to_owned()))
-}
-
 /// A file within its bound.
-fn bounded(path: &PathBuf, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
+pub(super) fn bounded(path: &PathBuf, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let failed = |error: std::io::Error| {
         Failure::error(format!("{} cannot be read: {}", path.display(), error.kind()), "")
     };
@@ -298,16 +306,16 @@ mod tests {
             (409, Exit::Error),
             (503, Exit::Error),
         ] {
-            let failure = answer(&fetched(status, problem), "s").unwrap_err();
+            let failure = answer(&fetched(status, problem), "s", String::new).unwrap_err();
             assert_eq!((failure.exit, failure.message.as_str()), (exit, "No"), "{status}");
         }
-        assert!(answer(&fetched(200, "{}"), "s").is_ok());
+        assert!(answer(&fetched(200, "{}"), "s", String::new).is_ok());
         // Something else listens there, a data listener for one.
-        assert_eq!(answer(&fetched(404, "nothing"), "s").unwrap_err().exit, Exit::Error);
-        assert_eq!(answer(&fetched(302, "{}"), "s").unwrap_err().exit, Exit::Error);
+        assert_eq!(answer(&fetched(404, "nothing"), "s", String::new).unwrap_err().exit, Exit::Error);
+        assert_eq!(answer(&fetched(302, "{}"), "s", String::new).unwrap_err().exit, Exit::Error);
         let mut governed = fetched(404, problem);
         governed.headers.insert("keyward-decision", HeaderValue::from_static("refuse"));
-        assert_eq!(answer(&governed, "s").unwrap_err().exit, Exit::Error);
+        assert_eq!(answer(&governed, "s", String::new).unwrap_err().exit, Exit::Error);
     }
 
     #[test]

@@ -18,10 +18,12 @@ mod child;
 mod client;
 mod config;
 mod connections;
+mod credential;
 mod demo;
 mod endpoints;
 mod grants;
 mod locks;
+mod login;
 mod mask;
 mod notifications;
 mod output;
@@ -51,6 +53,7 @@ const CONFIG_FILES: [&str; 2] = ["keyward.yaml", "/etc/keyward/keyward.yaml"];
   keyward serve --config keyward.yaml             run the gateway
   keyward config validate --config keyward.yaml   check a configuration, with file, line and remedy
   keyward secrets put openai                      keep a credential; asks for it without echo
+  keyward login                                   sign in with the gateway's identity provider
   keyward run openai -- python chat.py            run a command with a token that ends with it
   keyward policy test policies/own.yaml           run the tests that stand in a policy
   kubectl logs pod | keyward mask                 mask credentials in any text
@@ -124,7 +127,11 @@ enum Command {
     Audit(audit::AuditArgs),
     /// See where calls may go
     Connections(connections::ConnectionsArgs),
-    /// Show who one is to the gateway
+    /// Sign in to a gateway with its identity provider
+    Login(login::LoginArgs),
+    /// Revoke and forget a sign-in
+    Logout(login::LogoutArgs),
+    /// Show who one is to the gateway, and where the token came from
     Whoami(whoami::WhoamiArgs),
     /// Write a completion script for a shell to stdout
     #[command(
@@ -217,6 +224,8 @@ fn dispatch(command: Command, session: &Session) -> Result<ExitCode, Failure> {
         Command::Tokens(args) => tokens::run(args, session),
         Command::Audit(args) => audit::run(args, session),
         Command::Connections(args) => connections::run(&args, session),
+        Command::Login(args) => login::login(&args, session),
+        Command::Logout(args) => login::logout(&args, session),
         Command::Whoami(args) => whoami::run(&args, session),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -16,7 +16,10 @@ pub(super) struct WhoamiArgs {
 pub(super) fn run(args: &WhoamiArgs, session: &Session) -> Result<(), Failure> {
     let client = Client::new(&args.remote, session.output)?;
     super::block_on(async {
-        let whoami = client.get(&["whoami"], &[]).await?;
+        let mut whoami = client.get(&["whoami"], &[]).await?;
+        if let Some(whoami) = whoami.as_object_mut() {
+            whoami.insert("token_from".to_owned(), client.credential().place().into());
+        }
         session.output.object(&whoami, || whole(&whoami))
     })
 }
@@ -35,5 +38,6 @@ fn whole(whoami: &Value) -> String {
         ("on behalf of", on_behalf.join(", ")),
         ("roles", words("/roles")),
         ("token until", view::at(whoami, "/token_expires_at")),
+        ("token from", view::at(whoami, "/token_from")),
     ])
 }

@@ -3,14 +3,12 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use keyward_gateway::understand::OwnRoute;
 use serde::de::DeserializeOwned;
 
 use super::document::{
-    AdminListener, ConnectionSettings, DataListener, Holding, Inject, Issuer, Journal, Limits, Roles, SignIn,
-    Tls,
+    AdminListener, ConnectionSettings, DataListener, Holding, Inject, Issuer, Journal, Limits, Roles, Tls,
 };
 use super::problem::Report;
 use super::reference::Reference;
@@ -23,8 +21,6 @@ pub const RESERVED_NAMES: &[&str] =
     &["admin", "api", "healthz", "keyward", "metrics", "oauth", "readyz", "ui", "v1", "well-known"];
 /// Longest connection name.
 pub const NAME_BYTES_MAX: usize = 63;
-/// The longest time that a browser stays signed in.
-pub const WEB_SESSION_MAX: Duration = Duration::from_hours(24);
 /// Most that an issuer's clock may differ.
 pub const CLOCK_SKEW_MAX: Period = Period::from_secs(300);
 /// Longest silent wait for a human.
@@ -45,7 +41,7 @@ pub fn check(root: &Node, places: &Places, report: &mut Report<'_>) {
         );
     }
     check.issuers(root);
-    check.sign_in(root);
+    super::sign_in::check(root, &mut |path, message, help| check.say(path, message, help));
     check.connections(root);
     check.decision_points(root);
     check.break_glass(root);
@@ -159,45 +155,6 @@ impl Check<'_, '_> {
             if let Some(issuer) = decode::<Issuer>(Some(item)) {
                 self.issuer(&path, &issuer);
             }
-        }
-    }
-
-    fn sign_in(&mut self, root: &Node) {
-        let Some(sign_in) = decode::<SignIn>(root.get("sign_in")) else { return };
-        let issuers = root.get("issuers").map(Node::items).unwrap_or_default();
-        let named =
-            |item: &Node| decode::<Issuer>(Some(item)).is_some_and(|issuer| issuer.name == sign_in.issuer);
-        if !issuers.iter().any(named) {
-            self.say(
-                "sign_in.issuer",
-                "there is no issuer of this name",
-                "write the `name` of one under `issuers`",
-            );
-        }
-        if sign_in.client_id.is_empty() {
-            self.say(
-                "sign_in.client_id",
-                "the client has no identifier",
-                "register one at the issuer, and write it here",
-            );
-        }
-        if !sign_in.scopes.iter().any(|scope| scope == "openid") {
-            self.say(
-                "sign_in.scopes",
-                "without `openid` the issuer says nothing of who signs in",
-                "add `openid`",
-            );
-        }
-        if sign_in.session.get().is_zero() || sign_in.session.get() > WEB_SESSION_MAX {
-            self.say(
-                "sign_in.session",
-                "a browser stays signed in for more than 0 and at most 24h",
-                "such as 8h",
-            );
-        }
-        if sign_in.fresh.get().is_zero() || sign_in.fresh > sign_in.session {
-            let help = "more than 0 and at most `session`, such as 5m";
-            self.say("sign_in.fresh", "nobody could decide, or a proof of any age would do", help);
         }
     }
 

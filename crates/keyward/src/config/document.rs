@@ -15,6 +15,7 @@ use super::notifications::Notification;
 use super::reference::Reference;
 use super::routes::Route;
 use super::scalar::{ByteSize, Period};
+use super::sign_in::SignIn;
 
 /// Where the data listener stands unless told otherwise.
 pub const DATA_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8700);
@@ -256,40 +257,6 @@ impl IssuerKind {
             Self::Agent => Some(PrincipalKind::Agent),
         }
     }
-}
-
-/// How people sign in with a browser: the authorization code flow of OpenID Connect with PKCE.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SignIn {
-    /// The name of one of the issuers.
-    pub issuer: String,
-    /// The client's identifier there. Its redirect URI is `/auth/callback` below `public_url`.
-    pub client_id: String,
-    /// The client's secret, where it has one: `keyward://name`, `env://NAME` or `file:///path`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_secret: Option<Reference>,
-    /// What is asked for; `openid` must be among them, and whatever the issuer gives groups for.
-    #[serde(default = "scopes")]
-    pub scopes: Vec<String>,
-    /// How long a browser stays signed in; at most 24h.
-    #[serde(default = "web_session")]
-    pub session: Period,
-    /// How old the proof of who one is may be for a decision; older ones ask to sign in again.
-    #[serde(default = "fresh")]
-    pub fresh: Period,
-}
-
-fn scopes() -> Vec<String> {
-    ["openid", "profile", "groups"].map(str::to_owned).to_vec()
-}
-
-fn web_session() -> Period {
-    Period::from_secs(8 * 3600)
-}
-
-fn fresh() -> Period {
-    Period::from_secs(300)
 }
 
 /// A registered endpoint.

@@ -195,6 +195,19 @@ mod tests {
                 ),
                 vec!["11:11", "leads to the connection `z`"],
             ),
+            (
+                and("sign_in: {issuer: corp, client_id: a, cli: {client_id: ''}}"),
+                vec!["11:", "no identifier"],
+            ),
+            (
+                with("[keyward]", "[keyward], authorized_parties: [web]")
+                    + "sign_in: {issuer: corp, client_id: web, cli: {client_id: cli}}\n",
+                vec!["11:", "`authorized_parties` do not name"],
+            ),
+            (
+                and("sign_in: {issuer: corp, client_id: a, cli: {client_id: a, scopes: ['openid groups']}}"),
+                vec!["11:", "one word"],
+            ),
             (and("holding: {wait: 11m}"), vec!["11:", "from 1s to 10m"]),
             (and("roles: {admin: [admins]}"), vec!["group:NAME"]),
             (and("journal: {segment_bytes_max: 1KiB}"), vec!["1MiB to 4GiB"]),

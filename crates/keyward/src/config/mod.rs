@@ -18,6 +18,7 @@ pub mod reference;
 pub mod routes;
 pub mod scalar;
 pub mod shape;
+pub mod sign_in;
 pub mod suggest;
 pub mod tree;
 pub mod url;

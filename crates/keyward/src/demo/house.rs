@@ -77,7 +77,7 @@ connections:
     credential: {{secret: 'keyward://anthropic', inject: {{header: x-api-key}}}}
     tags: {{env: demo}}
 policies: ['builtin:base']
-sign_in: {{issuer: demo, client_id: keyward-ui}}
+sign_in: {{issuer: demo, client_id: keyward-ui, cli: {{client_id: keyward-cli}}}}
 roles: {{admin: ['group:model-owners'], auditor: ['group:eng']}}
 journal: {{min_free_bytes: 16MiB}}
 drain: 2s

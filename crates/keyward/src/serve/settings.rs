@@ -12,7 +12,7 @@ use keyward_gateway::fetch::{FetchError, FetchUrl, PlainHttp};
 use keyward_gateway::identify::{Algorithm, IssuerSettings, KindRule};
 use keyward_gateway::notify::{Channel, Smtp, SmtpTls, Target};
 use keyward_gateway::settings::{
-    ConnectionSettings, Credential, Holding, Http2, Inject, Limits, Roles, Settings, SignIn,
+    CliSignIn, ConnectionSettings, Credential, Holding, Http2, Inject, Limits, Roles, Settings, SignIn,
 };
 
 use crate::config::deciders::{DecisionPoint, Person};
@@ -66,6 +66,11 @@ pub(super) fn settings(loaded: &Loaded, data: SocketAddr, admin: SocketAddr) -> 
                 scopes: sign_in.scopes.clone(),
                 session: sign_in.session.get(),
                 fresh: sign_in.fresh.get(),
+                cli: sign_in.cli.as_ref().map(|cli| CliSignIn {
+                    client_id: cli.client_id.clone(),
+                    scopes: cli.scopes.clone(),
+                    resource: cli.resource.clone(),
+                }),
             })
         }),
         roles: Roles {

@@ -38,6 +38,8 @@ mod limiting;
 #[cfg(test)]
 mod locking;
 #[cfg(test)]
+mod logging_in;
+#[cfg(test)]
 mod masking;
 #[cfg(test)]
 mod notifying;

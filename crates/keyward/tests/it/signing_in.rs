@@ -126,7 +126,13 @@ impl Browser {
 }
 
 /// A request without a credential of its own.
-fn raw(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+pub(crate) fn raw(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
     let mut head =
         format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {
@@ -137,7 +143,7 @@ fn raw(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], 
     caller.answer()
 }
 
-fn apart(url: &str) -> (SocketAddr, String) {
+pub(crate) fn apart(url: &str) -> (SocketAddr, String) {
     let rest = url.strip_prefix("http://").unwrap();
     let (address, path) = rest.split_once('/').unwrap();
     (address.parse().unwrap(), format!("/{path}"))

@@ -29,6 +29,8 @@ pub(crate) struct World {
     /// Lines of the configuration beside the ones that every test needs.
     pub(crate) extra: String,
     pub(crate) connections: String,
+    /// Issuers beside the one of every world, as its configuration has them.
+    pub(crate) issuers: String,
     /// Address of the data listener.
     pub(crate) data: String,
     /// TLS of the data listener, as its configuration has it after the address.
@@ -59,6 +61,7 @@ impl World {
             environment: Vec::new(),
             extra: String::new(),
             connections: connections.to_owned(),
+            issuers: String::new(),
             data: "127.0.0.1:0".to_owned(),
             tls: String::new(),
         };
@@ -107,11 +110,12 @@ impl World {
         format!(
             "data_dir: {dir}/data\nmaster_key: file://{dir}/master.key\nlisten:\n  data: {{address: '{}'{}}}\n  admin: \
              {{address: '127.0.0.1:0'}}\nissuers:\n  - {{name: test, url: '{}', audiences: [keyward], algorithms: \
-             [ES256]}}\nconnections:\n{}policies: [policy.yaml]\njournal: {{min_free_bytes: 1MiB}}\nlog: {{level: \
+             [ES256]}}\n{}connections:\n{}policies: [policy.yaml]\njournal: {{min_free_bytes: 1MiB}}\nlog: {{level: \
              debug, format: json}}\n{}",
             self.data,
             self.tls,
             self.issuer.url(),
+            self.issuers,
             self.connections,
             self.extra
         )
@@ -125,6 +129,13 @@ impl World {
         let mut command = Command::new(BINARY);
         command.arg("--config").arg(self.path("keyward.yaml")).args(arguments);
         command.env_remove("KEYWARD_LOG").envs(self.environment.iter().map(|(name, value)| (name, value)));
+        // What the machine's user, or its CI, is signed in to is nothing to a test.
+        command.env("XDG_CONFIG_HOME", self.path("config"));
+        for name in
+            ["KEYWARD_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "GITLAB_CI"]
+        {
+            command.env_remove(name);
+        }
         command.stdin(Stdio::null());
         command
     }
