@@ -21,10 +21,13 @@ use zeroize::Zeroizing;
 use super::credential::Credential;
 use super::output::Output;
 use super::view;
+use super::workload::Source;
 use crate::exit::{Exit, Failure, chain};
 
 /// Where the token is when no file is named.
 pub(super) const TOKEN_VARIABLE: &str = "KEYWARD_TOKEN";
+/// What a gateway is called when nothing says otherwise.
+const DEFAULT_AUDIENCE: &str = "keyward";
 /// Where a gateway is when nothing names it.
 const DEFAULT_SERVER: &str = "http://127.0.0.1:8701";
 /// The longest file of certificates, in bytes.
@@ -48,7 +51,13 @@ pub(super) struct Remote {
     server: String,
     /// A file with the token; without it the variable KEYWARD_TOKEN, then the sign-in of `keyward login`
     #[arg(long, global = true, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    pub(super) token_file: Option<PathBuf>,
+    /// What vouches for this workload: kubernetes[:PATH], github-actions, gitlab[:VARIABLE] or file:PATH
+    #[arg(long, global = true, value_name = "SOURCE", conflicts_with = "token_file")]
+    pub(super) from: Option<Source>,
+    /// The audience to ask a token of GitHub Actions for: one of the issuer's `audiences` in the gateway's configuration
+    #[arg(long, global = true, value_name = "AUDIENCE", default_value = DEFAULT_AUDIENCE)]
+    pub(super) audience: String,
     /// Certificate authorities (PEM) to trust beside the system's
     #[arg(long, global = true, value_name = "FILE", env = "KEYWARD_CA_FILE")]
     ca_file: Option<PathBuf>,
@@ -62,7 +71,9 @@ impl Remote {
 
     /// Whether a token is given in a variable or file.
     pub(super) fn says_a_token(&self) -> bool {
-        self.token_file.is_some() || std::env::var_os(TOKEN_VARIABLE).is_some_and(|token| !token.is_empty())
+        self.token_file.is_some()
+            || self.from.is_some()
+            || std::env::var_os(TOKEN_VARIABLE).is_some_and(|token| !token.is_empty())
     }
 
     /// A client that trusts what the options say.
@@ -81,6 +92,12 @@ impl Remote {
         let mut options = Vec::new();
         if self.server != DEFAULT_SERVER {
             options.extend(["--server".to_owned(), self.server.clone()]);
+        }
+        if let Some(from) = &self.from {
+            options.extend(["--from".to_owned(), from.written()]);
+        }
+        if self.audience != DEFAULT_AUDIENCE {
+            options.extend(["--audience".to_owned(), self.audience.clone()]);
         }
         for (name, path) in [("--token-file", &self.token_file), ("--ca-file", &self.ca_file)] {
             if let Some(path) = path {
@@ -105,7 +122,7 @@ pub(super) type Query<'a> = [(&'a str, Option<String>)];
 impl Client {
     /// Reads token and certificates; asks nothing yet.
     pub(super) fn new(remote: &Remote, output: Output) -> Result<Self, Failure> {
-        let credential = Credential::find(remote.token_file.as_ref(), remote.server(), output)?;
+        let credential = Credential::find(remote, output)?;
         Ok(Self { http: remote.http()?, server: remote.server().to_owned(), credential })
     }
 

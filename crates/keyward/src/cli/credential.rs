@@ -9,13 +9,14 @@ use http::header::HeaderValue;
 use keyward_gateway::fetch::FetchClient;
 use zeroize::Zeroizing;
 
-use super::client::{TOKEN_VARIABLE, bounded};
+use super::client::{Remote, TOKEN_VARIABLE, bounded};
 use super::login::{self, Store};
 use super::output::Output;
+use super::workload::Source;
 use crate::exit::{Exit, Failure};
 
 /// The longest token, in bytes; the gateway takes none that is longer.
-const TOKEN_BYTES_MAX: u64 = 16 * 1024;
+pub(super) const TOKEN_BYTES_MAX: u64 = 16 * 1024;
 
 /// What identifies the caller.
 pub(super) enum Credential {
@@ -25,12 +26,19 @@ pub(super) enum Credential {
     Said { header: HeaderValue, place: String },
     /// The sign-in that is kept for a server.
     Kept { store: Store, server: String },
+    /// What runs this workload vouches for it.
+    Workload { source: Source, audience: String },
 }
 
 impl Credential {
-    /// From `--token-file`, else the variable, else the sign-in that is kept.
-    pub(super) fn find(token_file: Option<&PathBuf>, server: &str, output: Output) -> Result<Self, Failure> {
-        if let Some(path) = token_file {
+    /// From `--token-file` or `--from`, else the variable, else the sign-in that is kept, else what this process evidently
+    /// runs in.
+    pub(super) fn find(remote: &Remote, output: Output) -> Result<Self, Failure> {
+        let workload = |source| Self::Workload { source, audience: remote.audience.clone() };
+        if let Some(source) = &remote.from {
+            return Ok(workload(source.clone()));
+        }
+        if let Some(path) = &remote.token_file {
             let header = header(&read(path, output)?)?;
             return Ok(Self::Said { header, place: format!("--token-file {}", path.display()) });
         }
@@ -38,9 +46,14 @@ impl Credential {
         if !said.trim().is_empty() {
             return Ok(Self::Said { header: header(&said)?, place: TOKEN_VARIABLE.to_owned() });
         }
-        let store = Store::new()?;
-        if store.kept(server)?.is_some() {
-            return Ok(Self::Kept { store, server: server.to_owned() });
+        let (store, server) = (Store::new(), remote.server());
+        if let Ok(store) = &store
+            && store.kept(server)?.is_some()
+        {
+            return Ok(Self::Kept { store: store.clone(), server: server.to_owned() });
+        }
+        if let Some(source) = Source::detected() {
+            return Ok(workload(source));
         }
         Err(Failure::new(
             Exit::SignInNeeded,
@@ -55,6 +68,7 @@ impl Credential {
             Self::Nobody => Ok(None),
             Self::Said { header, .. } => Ok(Some(header.clone())),
             Self::Kept { store, server } => login::current(store, http, server).await.map(Some),
+            Self::Workload { source, audience } => source.header(http, audience).await.map(Some),
         }
     }
 
@@ -64,7 +78,22 @@ impl Credential {
             Self::Nobody => String::new(),
             Self::Said { place, .. } => place.clone(),
             Self::Kept { store, .. } => format!("keyward login ({})", store.file().display()),
+            Self::Workload { source, .. } => format!("--from {}", source.written()),
         }
+    }
+
+    /// Whether it is a workload's.
+    pub(super) const fn is_workload(&self) -> bool {
+        matches!(self, Self::Workload { .. })
+    }
+
+    /// Variables of this process with which a child could become the caller itself.
+    pub(super) fn variables(&self) -> Vec<String> {
+        let mut names = vec![TOKEN_VARIABLE.to_owned()];
+        if let Self::Workload { source, .. } = self {
+            names.extend(source.variables());
+        }
+        names
     }
 
     /// What to do when the gateway does not take it.
@@ -72,6 +101,10 @@ impl Credential {
         match self {
             Self::Said { place, .. } => format!(
                 "the token is from {place}: put a fresh one there, or take it away and `keyward login`"
+            ),
+            Self::Workload { source, .. } => format!(
+                "the token is from {}: it must be an issuer of the gateway's, and its audience one that is accepted",
+                source.written()
             ),
             Self::Nobody | Self::Kept { .. } => "sign in again with `keyward login`".to_owned(),
         }

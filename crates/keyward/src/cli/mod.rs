@@ -41,6 +41,7 @@ mod variables;
 mod verify;
 mod view;
 mod whoami;
+mod workload;
 
 /// Where the configuration is looked for when nothing names it, in this order.
 const CONFIG_FILES: [&str; 2] = ["keyward.yaml", "/etc/keyward/keyward.yaml"];
@@ -119,7 +120,8 @@ enum Command {
     #[command(after_help = "Examples:
   OPENAI_API_KEY=$(keyward token openai) some-tool
   keyward token openai anthropic --for 8h --name notebook
-  keyward token models --class chat.completions --for 30m")]
+  keyward token models --class chat.completions --for 30m
+  keyward token models --from github-actions     in a job with `permissions: {id-token: write}`")]
     Token(tokens::TokenArgs),
     /// See and revoke client tokens
     Tokens(tokens::TokensArgs),

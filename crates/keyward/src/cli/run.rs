@@ -13,7 +13,7 @@ use tokio::process::Command;
 use zeroize::Zeroizing;
 
 use super::child::{self, Signals};
-use super::client::{Client, Remote, TOKEN_VARIABLE, duration};
+use super::client::{Client, Remote, duration};
 use super::endpoints::{self, DataUrl, Endpoint};
 use super::variables::{self, Setting};
 use super::{Session, view};
@@ -81,7 +81,7 @@ async fn run_to_end(args: &RunArgs, session: &Session) -> Result<ExitCode, Failu
     let mut signals = Signals::catch()?;
     let client = Client::new(&args.remote, session.output)?;
     let found = endpoints::find(&client, &args.connections, &args.data_url).await?;
-    let mut command = command(args)?;
+    let mut command = command(args, &client)?;
     let variables = environment(&found, &args.wishes, &mut command)?;
     let made = make(&client, args).await?;
     drop(client);
@@ -106,14 +106,17 @@ async fn run_to_end(args: &RunArgs, session: &Session) -> Result<ExitCode, Failu
     ended
 }
 
-/// What is to be executed, without the caller's own token.
-fn command(args: &RunArgs) -> Result<Command, Failure> {
+/// What is to be executed, without what could make it the caller itself.
+fn command(args: &RunArgs, client: &Client) -> Result<Command, Failure> {
     let (program, arguments) = args
         .command
         .split_first()
         .ok_or_else(|| Failure::usage("there is no command to run", "write it after `--`"))?;
     let mut command = Command::new(program);
-    command.args(arguments).env_remove(TOKEN_VARIABLE);
+    command.args(arguments);
+    for name in client.credential().variables() {
+        command.env_remove(name);
+    }
     Ok(command)
 }
 

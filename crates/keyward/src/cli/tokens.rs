@@ -27,9 +27,9 @@ pub(super) struct Wanted {
     /// For this class of operation alone, such as chat.completions; may be given several times
     #[arg(long = "class", value_name = "CLASS")]
     classes: Vec<String>,
-    /// For how long (90s, 30m, 2h); at most 24h
-    #[arg(long = "for", value_name = "SPAN", default_value = "1h")]
-    span: String,
+    /// For how long (90s, 30m, 2h); at most 24h. Without it 1h, and 15m for a workload (--from)
+    #[arg(long = "for", value_name = "SPAN")]
+    span: Option<String>,
     /// What to call it in lists
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     name: String,
@@ -64,7 +64,7 @@ enum TokensCommand {
 pub(super) fn make(args: &TokenArgs, session: &Session) -> Result<(), Failure> {
     let client = Client::new(&args.remote, session.output)?;
     super::block_on(async {
-        let made = client.post(&["tokens"], &args.wanted.body()?).await?;
+        let made = client.post(&["tokens"], &args.wanted.body(client.credential().is_workload())?).await?;
         let token = view::part(&made, "token").as_str().unwrap_or_default();
         if token.is_empty() {
             return Err(Failure::error("the gateway made no token", "is it as new as this program?"));
@@ -79,8 +79,9 @@ pub(super) fn make(args: &TokenArgs, session: &Session) -> Result<(), Failure> {
 
 impl Wanted {
     /// The body that asks for it.
-    pub(super) fn body(&self) -> Result<Value, Failure> {
-        let span = duration(&self.span)
+    pub(super) fn body(&self, for_workload: bool) -> Result<Value, Failure> {
+        let usual = if for_workload { "15m" } else { "1h" };
+        let span = duration(self.span.as_deref().unwrap_or(usual))
             .ok_or_else(|| Failure::usage("this is not a span of time", "write it as 90s, 30m or 2h"))?;
         let mut body = json!({
             "connections": self.connections, "all": self.all, "seconds": span.as_secs(), "name": self.name});

@@ -73,3 +73,5 @@ mod styling;
 mod tokens;
 #[cfg(test)]
 mod weighing;
+#[cfg(test)]
+mod workloads;
