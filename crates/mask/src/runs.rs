@@ -26,6 +26,9 @@ pub(crate) struct Runs {
     word: Option<usize>,
     /// Where an open run may begin to be a value.
     held_from: usize,
+    /// What of an open address stands before here is no part of a value; `met` says that one begins here.
+    settled: usize,
+    met: bool,
     /// The end of the last value.
     taken: usize,
 }
@@ -137,7 +140,7 @@ impl Runs {
             at = text.len() - tail.iter().rev().take_while(|b| in_run(Some(b))).count();
         }
         if at != begun {
-            self.armed = None;
+            (self.armed, self.settled, self.met) = (None, at, false);
         }
         self.scanned = at;
         let run = text.get(at..).unwrap_or_default();
@@ -154,10 +157,35 @@ impl Runs {
                     },
             );
         }
-        self.held_from = match self.armed {
+        let held = match self.armed {
             Some(true) => at,
             _ => at + some(&|evidence| evidence.named_in(run).next()).unwrap_or(run.len()),
         };
+        self.held_from = held;
+        if held < text.len() && is_address(run) {
+            let whole = some(&|evidence| evidence.named_in(run).find(|from| is_dashed(run, *from)));
+            let whole = at + whole.unwrap_or(run.len());
+            self.held_from = held.max(whole.min(self.settle(profile, text, at)));
+        }
+    }
+
+    /// Where in the open address at `at` the first part stands that may be a value, or have one. Each is judged by itself,
+    /// so that one which has ended and is no value need not wait for the next ones.
+    fn settle(&mut self, profile: &Profile, text: &[u8], at: usize) -> usize {
+        while let Some(rest) = text.get(self.settled.max(at)..).filter(|_| !self.met) {
+            let Some(len) = rest.iter().position(|b| *b == b'/') else { break };
+            let from = self.settled.max(at);
+            let mut first = None;
+            for index in &profile.runs {
+                let Some(evidence) = profile.detector(*index).and_then(|d| d.evidence()) else { continue };
+                weigh_part(evidence, text, (from, from + len), 0, &mut |value, _| {
+                    first = Some(first.unwrap_or(value).min(value));
+                });
+            }
+            self.met = first.is_some();
+            self.settled = first.unwrap_or(from + len + 1);
+        }
+        self.settled
     }
 
     /// Whether a word that may be evidence stands before `end` and not too far left of `start`. Every byte is looked at
@@ -190,6 +218,7 @@ impl Runs {
         self.scanned -= by;
         self.taken = self.taken.saturating_sub(by);
         self.held_from = self.held_from.saturating_sub(by);
+        self.settled = self.settled.saturating_sub(by);
         self.looked = self.looked.saturating_sub(by);
         self.word = self.word.and_then(|word| word.checked_sub(by));
     }
@@ -262,7 +291,7 @@ fn judge(
 ) -> bool {
     let run = text.get(start..end).unwrap_or_default();
     let left = left_of(text, start);
-    let address = run.starts_with(b"/") || has_pair(run);
+    let address = is_address(run);
     let closed = match text.get(end + padding) {
         None => true,
         Some(b'?' | b'#') => address,
@@ -294,38 +323,87 @@ fn judge(
         };
         let (head, tail) = trimmed(run);
         let whole = run.get(head..tail).unwrap_or_default();
-        if !address && (evidence.weigh(left, whole) || listed && Evidence::goes_on(whole)) {
+        let parted = whole.iter().any(|b| matches!(b, b'/' | b'.'));
+        if address {
+            if weigh_named(evidence, text, (start, end), padding, |from| is_dashed(run, from), &mut put) {
+                continue;
+            }
+            let mut from = start;
+            for part in run.split(|b| *b == b'/').filter(|_| parted) {
+                let to = from + part.len();
+                weigh_part(evidence, text, (from, to), if to == end { padding } else { 0 }, &mut put);
+                from = to + 1;
+            }
+            continue;
+        }
+        if evidence.weigh(left, whole) || listed && Evidence::goes_on(whole) {
             put(start + head, if tail == run.len() { end + padding } else { start + tail });
             continue;
         }
-        // `acme-secret-VALUE`: the words are part of the run.
-        let named = evidence.named_in(run).take_while(|from| run.len() >= from + RUN_BYTES_MIN).last();
-        if let Some(from) = named {
-            let (head, tail) = trimmed(run.get(from..).unwrap_or_default());
-            let value = run.get(from + head..from + tail).unwrap_or_default();
-            if evidence.weigh(left_of(text, start + from + head), value) {
-                put(
-                    start + from + head,
-                    if from + tail == run.len() { end + padding } else { start + from + tail },
-                );
-                continue;
-            }
-        }
-        if !whole.iter().any(|b| matches!(b, b'/' | b'.')) {
-            continue;
-        }
-        // A path or an address: its parts are judged, each with the path left of it.
-        let mut from = start;
-        for part in run.split(|b| matches!(b, b'/' | b'.')) {
-            let (head, tail) = trimmed(part);
-            let value = part.get(head..tail).unwrap_or_default();
-            if value.len() >= RUN_BYTES_MIN && evidence.weigh(left_of(text, from + head), value) {
-                put(from + head, from + tail);
-            }
-            from += part.len() + 1;
+        if parted {
+            weigh_part(evidence, text, (start, end), padding, &mut put);
+        } else {
+            weigh_named(evidence, text, (start, end), padding, |_| true, &mut put);
         }
     }
     any
+}
+
+/// Whether a run is an address or a path from the root: its parts between slashes are judged, each by itself, but for
+/// what stands behind a word and a dash. It stays one however it goes on.
+fn is_address(run: &[u8]) -> bool {
+    run.starts_with(b"/") || has_pair(run)
+}
+
+/// Whether a dash, not a dot as in a host's name, stands before a value.
+fn is_dashed(run: &[u8], from: usize) -> bool {
+    from.checked_sub(1).and_then(|n| run.get(n)) == Some(&b'-')
+}
+
+/// Tells of a value at the end of `span` that words in it name: `acme-secret-VALUE`. Whether there is one.
+fn weigh_named(
+    evidence: &Evidence,
+    text: &[u8],
+    (start, end): (usize, usize),
+    padding: usize,
+    counts: impl Fn(usize) -> bool,
+    put: &mut impl FnMut(usize, usize),
+) -> bool {
+    let span = text.get(start..end).unwrap_or_default();
+    let named = evidence.named_in(span).filter(|from| counts(*from));
+    let named = named.take_while(|from| span.len() >= from + RUN_BYTES_MIN).last();
+    let Some(from) = named else { return false };
+    let (head, tail) = trimmed(span.get(from..).unwrap_or_default());
+    let value = span.get(from + head..from + tail).unwrap_or_default();
+    let from = start + from;
+    let is_value = evidence.weigh(left_of(text, from + head), value);
+    if is_value {
+        put(from + head, if from + tail == end { end + padding } else { from + tail });
+    }
+    is_value
+}
+
+/// Tells of the values in `span`: one that words in it name, or else what stands between its slashes and dots, each with
+/// what is left of it.
+fn weigh_part(
+    evidence: &Evidence,
+    text: &[u8],
+    (start, end): (usize, usize),
+    padding: usize,
+    put: &mut impl FnMut(usize, usize),
+) {
+    if weigh_named(evidence, text, (start, end), padding, |_| true, put) {
+        return;
+    }
+    let mut from = start;
+    for part in text.get(start..end).unwrap_or_default().split(|b| matches!(b, b'/' | b'.')) {
+        let (head, tail) = trimmed(part);
+        let value = part.get(head..tail).unwrap_or_default();
+        if value.len() >= RUN_BYTES_MIN && evidence.weigh(left_of(text, from + head), value) {
+            put(from + head, from + tail);
+        }
+        from += part.len() + 1;
+    }
 }
 
 /// Without the punctuation around a value: a sentence's end, a flag's dashes.

@@ -76,6 +76,37 @@ fn catalogue_64_known_values_are_found_in_every_encoding() {
     }
 }
 
+/// The most that was held back while `text` came byte by byte.
+fn most_held(profile: &Arc<Profile>, text: &str) -> usize {
+    let (mut masker, mut seen, mut most) = (TextMasker::new(Arc::clone(profile)), Seen::default(), 0);
+    for (n, byte) in text.bytes().enumerate() {
+        masker.push(&[byte], &mut seen);
+        most = most.max(n + 1 - seen.decided());
+    }
+    most
+}
+
+#[test]
+fn an_address_behind_evidence_leaves_part_by_part() {
+    let profile = credentials();
+    let address =
+        "https://docs.example.com/guides/authentication/github.io/creating/sessions/overview/of/all";
+    let text = format!("The API token of GitHub is told of at {address}.html, and nowhere else");
+    assert_eq!(masked(&profile, &text), text);
+    assert!(most_held(&profile, &text) <= "authentication/".len() + 2, "{}", most_held(&profile, &text));
+    let key = ["Zq8vT1mK4xR7", "nB2wL9cJ5pH0"].concat();
+    for (lead, tail) in [("github/", "/of/all"), ("any/github.", "/all"), ("any/github-", "/mQ7vB2/T4nRb9")] {
+        let text = format!("github secret: /repositories/{lead}{key}{tail} is it");
+        let seen = mask_whole(&profile, text.as_bytes());
+        let left = String::from_utf8(seen.text(text.as_bytes())).unwrap();
+        assert!(left.contains(lead) && !left.contains(&key), "{left}");
+        for at in 1..text.len() {
+            assert_eq!(mask_chunks(&profile, [&text.as_bytes()[..at], &text.as_bytes()[at..]]), seen, "{at}");
+        }
+        assert_eq!(mask_chunks(&profile, text.as_bytes().chunks(1)), seen);
+    }
+}
+
 #[test]
 fn catalogue_69_the_end_of_a_key_in_an_error_is_masked() {
     let key = ["sk-proj-Zk3vQ9xW", "7mT2pL8dR4nB6yH1cJ5fS0aU"].concat();
