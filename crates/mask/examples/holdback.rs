@@ -1,5 +1,5 @@
-//! How much of a streamed text is held back, and for how long: `holdback [FILE…]` streams each text in pieces like a
-//! model's tokens through every detector of credentials and 1,000 known values.
+//! How much of a streamed text is held back, and for how long: `holdback [--all] [FILE…]` streams each text in pieces
+//! like a model's tokens through every detector of credentials, or every detector, and 1,000 known values.
 #![allow(clippy::print_stdout, reason = "a program for a terminal")]
 
 use std::sync::Arc;
@@ -117,9 +117,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .collect();
         known.push(KnownValue::new(&format!("value{n}"), &value)?);
     }
-    let detectors = Profile::builder().known(known).detectors(Detectors::builtin(), &["credentials"]);
-    let profile = Arc::new(detectors.build()?);
     let mut files: Vec<String> = std::env::args().skip(1).collect();
+    let all = files.first().is_some_and(|argument| argument == "--all");
+    files.drain(..usize::from(all));
+    let groups: &[&str] = if all { &["credentials", "pii"] } else { &["credentials"] };
+    let detectors = Profile::builder().known(known).detectors(Detectors::builtin(), groups);
+    let profile = Arc::new(detectors.build()?);
     if files.is_empty() {
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
         files = ["/docs/policy.md", "/ARCHITECTURE.md", "/crates/mask/src/text.rs"]

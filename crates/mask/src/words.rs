@@ -169,17 +169,12 @@ impl Words {
         // Letters at the end may be the beginning of a value whose digit is yet to come.
         let tail = text.len().saturating_sub(LEAD_BYTES_MAX).max(at);
         let live = (tail..text.len()).find(|from| is_start(text, *from) && alive(automaton, text, *from));
-        let local = set.mailboxes.then(|| {
-            text.len()
-                - text
-                    .get(self.taken..)
-                    .unwrap_or_default()
-                    .iter()
-                    .rev()
-                    .take(LEAD_BYTES_MAX)
-                    .take_while(|b| is_local(**b))
-                    .count()
-        });
+        let name = || {
+            let back = text.get(self.taken..).unwrap_or_default().iter().rev().take(LEAD_BYTES_MAX);
+            text.len() - back.take_while(|b| is_local(**b)).count()
+        };
+        // The beginning of a mailbox begins a word: what has more before it is the beginning of none.
+        let local = set.mailboxes.then(name).filter(|from| is_start(text, *from));
         self.held_from = live.unwrap_or(text.len()).min(local.unwrap_or(text.len()));
         self.scanned = live.unwrap_or(text.len()).max(at).min(text.len());
     }
