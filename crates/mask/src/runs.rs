@@ -3,9 +3,7 @@
 //! Only a run behind evidence is held until it ends; all others leave as they come.
 
 use crate::class::{BLOCK_BYTES, Block};
-use crate::detector::evidence::{
-    CONTEXT_BYTES, Evidence, LETTERS_BYTES_MIN, RUN_BYTES_MAX, RUN_BYTES_MIN, may_hold_value,
-};
+use crate::detector::evidence::{CONTEXT_BYTES, Evidence, RUN_BYTES_MAX, RUN_BYTES_MIN, may_hold_value};
 use crate::detector::{LOOK_BACK_BYTES, begins_as_known};
 use crate::lane::Rest;
 use crate::literal::LITERAL_BYTES_MAX;
@@ -42,7 +40,12 @@ pub(crate) fn may_occur(profile: &Profile, text: &[u8], from: usize) -> bool {
 
 /// What a run is made of.
 const fn is_part(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'/' | b'.' | b'~')
+    // `-`, `.`, `/` and the digits are neighbours.
+    byte.wrapping_sub(b'-') < 13
+        || (byte | 0x20).wrapping_sub(b'a') < 26
+        || byte == b'_'
+        || byte == b'+'
+        || byte == b'~'
 }
 
 /// What can stand right behind a value. A run before anything else is a piece of something longer.
@@ -244,18 +247,14 @@ fn next_run(text: &[u8], from: usize, rest: Rest) -> Option<usize> {
         let four = two & two >> 2;
         let eight = four & four >> 4;
         let mut long = eight & four >> 8;
-        // What hardly any value is without, by `may_hold_value`.
-        let telling =
-            if long == 0 { 0 } else { block.bits(|b| b.is_ascii_digit() || b.is_ascii_uppercase()) };
         while long != 0 {
             let start = long.trailing_zeros();
             let run = parts >> start;
             let len = run.trailing_ones();
             let (from, to) = (start as usize, (start + len) as usize);
-            let told = telling >> start & (u64::MAX >> (64 - len.min(63))) != 0;
             let typed = || text.get(at + from..at + to).is_some_and(may_hold_value);
             let goes_on = to >= block.len && (block.len == BLOCK_BYTES || rest == Rest::MayFollow);
-            if told || goes_on || len as usize >= LETTERS_BYTES_MIN && typed() {
+            if goes_on || typed() {
                 return Some(at + from);
             }
             long &= u64::MAX.checked_shl(start + len).unwrap_or(0);
@@ -434,9 +433,8 @@ mod tests {
         while at < text.len() {
             let len = text[at..].iter().take_while(|b| is_part(**b)).count();
             let run = &text[at..at + len];
-            let telling = run.iter().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
             if len >= RUN_BYTES_MIN
-                && (telling || may_hold_value(run) || rest == Rest::MayFollow && at + len == text.len())
+                && (may_hold_value(run) || rest == Rest::MayFollow && at + len == text.len())
             {
                 return Some(at);
             }
