@@ -21,8 +21,10 @@ use super::spelling::Spelling;
 use super::splice::{Carrier, Runs, Splice};
 use crate::profile::{FieldIndex, Profile};
 use crate::text::TextMasker;
+use familiar::Familiar;
 
 mod document;
+mod familiar;
 
 /// How many JSON documents may lie inside each other's strings and still be understood, the body itself not counted.
 pub const NESTING_MAX: usize = 3;
@@ -75,6 +77,7 @@ pub(super) struct Strand {
     /// What to add to the engine's offsets.
     base: u64,
     context: Vec<u8>,
+    familiar: Familiar,
     /// The level of the text that the engine has not looked at yet.
     behind: Option<usize>,
     too_deep: bool,
@@ -96,6 +99,7 @@ impl Strand {
             offset: 0,
             base: 0,
             context: Vec::new(),
+            familiar: Familiar::default(),
             behind: None,
             too_deep: false,
             logprobs: None,

@@ -88,7 +88,7 @@ impl Strand {
     /// The length with its end quote, and what separates it from what follows, of a string that begins `text`, is whole in
     /// it, and has nothing to mask: it need not go through the engine. The scanner is behind it then.
     fn quiet_string(&mut self, level: usize, role: StringRole, text: &[u8]) -> Option<usize> {
-        let Self { levels, profile, masker, context, .. } = self;
+        let Self { levels, profile, masker, context, familiar, .. } = self;
         let l = levels.get_mut(level)?;
         let near = text.get(..QUIET_BYTES_MAX).unwrap_or(text);
         let len = memchr2(b'"', b'\\', near).filter(|at| near.get(*at) == Some(&b'"'))?;
@@ -101,8 +101,11 @@ impl Strand {
         }
         let key = if role == StringRole::Value { paths::context(l.scanner.path()) } else { &[] };
         let before = in_context(context, key, content);
-        if !masker.is_quiet(context, before) {
-            return None;
+        if !familiar.knows(context, before) {
+            if !masker.is_quiet(context, before) {
+                return None;
+            }
+            familiar.learn(context, before);
         }
         l.scanner.pass_string(role, content);
         Some(len + 1 + l.scanner.pass_space(text.get(len + 1..).unwrap_or_default()))
