@@ -25,6 +25,8 @@ const FOLD: u32 = 0x2020_2020;
 const STRIDE: usize = 2;
 /// Places that are passed together.
 const STEP: usize = 32;
+/// Of these, so many are looked at again together when one of them may be an anchor's.
+const GROUP: usize = 4;
 /// Bytes that are needed to look at them.
 const WINDOW_BYTES: usize = STEP - STRIDE + ANCHOR_BYTES + 1;
 /// log2 of the table's entries, of two bytes each.
@@ -276,43 +278,76 @@ impl LiteralSet {
         let mut at = from;
         while let Some(rest) = text.get(at..).filter(|rest| rest.len() >= ANCHOR_BYTES) {
             // On a fixed-size array: no bounds checks in the loop that sees every byte.
-            let mut end = [0; WINDOW_BYTES];
-            let block = rest.first_chunk::<WINDOW_BYTES>().unwrap_or_else(|| {
+            let Some(block) = rest.first_chunk::<WINDOW_BYTES>() else {
                 // Behind the text's end stand zeros, which may show an anchor that is none.
+                let mut end = [0; WINDOW_BYTES];
                 end.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-                &end
-            });
+                let places = (rest.len() - ANCHOR_BYTES) / STRIDE + 1;
+                for n in 0..places.min(STEP / STRIDE) {
+                    if self.look::<FOLD>(&end, n, text, at, &mut visit).is_break() {
+                        return;
+                    }
+                }
+                at += STEP;
+                continue;
+            };
             // The question that every byte is asked, by itself: nothing is kept for the answer that is seldom wanted.
-            if self.any_of::<FOLD>(block) && self.each_in::<FOLD>(block, text, at, &mut visit).is_break() {
+            let groups = self.groups_of::<FOLD>(block);
+            if groups != 0 && self.each_in::<FOLD>(groups, block, text, at, &mut visit).is_break() {
                 return;
             }
             at += STEP;
         }
     }
 
+    /// Sixteen bits for each group of places, not zero where an anchor may be at one of them.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "the inner loop; the folding is decided outside of it")]
-    fn any_of<const FOLD: u32>(&self, block: &[u8; WINDOW_BYTES]) -> bool {
-        (0..STEP / STRIDE).fold(0, |any, n| any | self.maybe(bytes_at(block, n) | FOLD)) != 0
+    fn groups_of<const FOLD: u32>(&self, block: &[u8; WINDOW_BYTES]) -> u64 {
+        (0..STEP / STRIDE / GROUP).fold(0, |groups, group| {
+            let places = group * GROUP..(group + 1) * GROUP;
+            let any = places.fold(0, |any, n| any | self.maybe(bytes_at(block, n) | FOLD));
+            groups | u64::from(any) << (16 * group)
+        })
     }
 
     #[cold]
     #[inline(never)]
     fn each_in<const FOLD: u32>(
         &self,
+        groups: u64,
         block: &[u8; WINDOW_BYTES],
         text: &[u8],
         at: usize,
         visit: &mut impl FnMut(LiteralHit) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let look = |n: usize| u32::from(self.maybe(bytes_at(block, n) | FOLD) != 0) << n;
-        let mut places = (0..STEP / STRIDE).fold(0, |places, n| places | look(n));
-        while places != 0 {
-            let n = places.trailing_zeros() as usize;
-            places &= places - 1;
-            self.at_anchor(text, at + n * STRIDE, bytes_at(block, n) | FOLD).try_for_each(&mut *visit)?;
+        let mut left = groups;
+        while left != 0 {
+            let group = left.trailing_zeros() as usize / 16;
+            left &= !(0xffff << (16 * group));
+            for n in group * GROUP..(group + 1) * GROUP {
+                self.look::<FOLD>(block, n, text, at, visit)?;
+            }
         }
         ControlFlow::Continue(())
+    }
+
+    /// Visits the literals whose anchor stands at one of a block's places.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "hardly ever more than the question")]
+    fn look<const FOLD: u32>(
+        &self,
+        block: &[u8; WINDOW_BYTES],
+        place: usize,
+        text: &[u8],
+        at: usize,
+        visit: &mut impl FnMut(LiteralHit) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let bytes = bytes_at(block, place) | FOLD;
+        if self.maybe(bytes) == 0 {
+            return ControlFlow::Continue(());
+        }
+        self.at_anchor(text, at + place * STRIDE, bytes).try_for_each(visit)
     }
 
     /// Whether an anchor may be at the first of four bytes; not zero when it may.
