@@ -113,7 +113,7 @@ function configuration(directory, parts) {
     data_dir: join(directory, "data"),
     master_key: `file://${key}`,
     listen: { data: loopback, admin: loopback },
-    issuers: [{ name: "house", url: parts.issuer.url, audiences: [AUDIENCE], algorithms: ["ES256"] }],
+    issuers: [{ name: "house", url: parts.issuer.url, audiences: [AUDIENCE], algorithms: ["ES256"] }, ...parts.issuers],
     connections: [
       { name: "openai", kind: "openai", upstream: parts.upstream.url, credential: { secret: "env://HOUSE_KEY", inject: "bearer" }, tags: { env: "production", team: "search" } },
       { name: "claude", kind: "anthropic", upstream: parts.upstream.url, credential: { secret: "env://HOUSE_KEY", inject: { header: "x-api-key" } }, tags: { env: "production" } },
@@ -129,12 +129,12 @@ function configuration(directory, parts) {
   return file;
 }
 
-/** Starts everything; `config` is laid over the configuration. */
-export async function house(config = {}) {
+/** Starts everything; `config` is laid over the configuration, `issuers` and `env` are had besides. */
+export async function house(config = {}, { issuers = [], env: more = {} } = {}) {
   const directory = mkdtempSync(join(tmpdir(), "keyward-ui-"));
-  const parts = { issuer: await issuer(), upstream: await upstream(), config };
+  const parts = { issuer: await issuer(), upstream: await upstream(), issuers, config };
   const file = configuration(directory, parts);
-  const env = { PATH: process.env.PATH, HOUSE_KEY: "sk-house-0123456789abcdefghij", NO_COLOR: "1" };
+  const env = { PATH: process.env.PATH, HOUSE_KEY: "sk-house-0123456789abcdefghij", NO_COLOR: "1", ...more };
   const check = spawnSync(BINARY, ["config", "validate", "--config", file], { env, encoding: "utf8" });
   if (check.status !== 0) throw new Error(`the configuration does not hold: ${check.stderr}${check.stdout}`);
   const child = spawn(BINARY, ["serve", "--config", file], { env, stdio: ["ignore", "ignore", "pipe"] });

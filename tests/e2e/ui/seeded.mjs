@@ -67,16 +67,21 @@ export async function seeded() {
     ["health", "audrey", "/health"],
     ["absent", "alice", "/approvals/apr_01990000000070008000000000000001"],
     ["signin", undefined, "/inbox"],
+    ["signin-failed", undefined, "/sign-in?problem=sign_in_denied&next=/inbox"],
   ];
   return { ...place, ids, session, exchanges, pages };
 }
 
-/** A tab of one person. Its `problems` are what it complained of: script errors, violations of the content security
- * policy, and requests to anywhere else. */
+/** A tab of one person, who is known by a token. */
 export async function open(browser, place, who, options = {}) {
   const headers = who ? { authorization: `Bearer ${place.token(who)}` } : {};
   const context = await browser.newContext({ ...options, extraHTTPHeaders: headers });
-  const tab = await context.newPage();
+  return watched(await context.newPage(), [place.admin]);
+}
+
+/** The same tab, whose `problems` are what it complained of: script errors, violations of the content security policy, and
+ * requests to anywhere but these origins. */
+export function watched(tab, origins) {
   tab.problems = [];
   tab.on("pageerror", (error) => tab.problems.push(String(error)));
   tab.on("console", (message) => {
@@ -84,7 +89,7 @@ export async function open(browser, place, who, options = {}) {
     if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) tab.problems.push(message.text());
   });
   tab.on("request", (request) => {
-    if (!request.url().startsWith(place.admin)) tab.problems.push(`asked ${request.url()}`);
+    if (!origins.some((origin) => request.url().startsWith(origin))) tab.problems.push(`asked ${request.url()}`);
   });
   return tab;
 }

@@ -39,6 +39,11 @@ export function address(path: string, query: Query = {}): string {
   return url.pathname + url.search;
 }
 
+/** The address of a path of the interface, which begins with `/`. */
+export function home(path: string): string {
+  return base.slice(0, -1) + path;
+}
+
 export async function get<T>(path: string, query?: Query, signal?: AbortSignal): Promise<T> {
   return read<T>(await send(address(path, query), { signal }));
 }

@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Outlet, useNavigate } from "@tanstack/react-router";
+import { Outlet, useMatch, useNavigate } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { ApiError } from "../api/client";
 import { listen } from "../api/live";
@@ -8,7 +8,7 @@ import { Trouble } from "../parts/Trouble";
 import { KeysDialog } from "./KeysDialog";
 import { onKey, useKeys } from "./keys";
 import { Nav, PLACES } from "./Nav";
-import { SignIn } from "./SignIn";
+import { KeptOut, SignIn, SignInFailed } from "./SignIn";
 
 /** What stands around every page. */
 export function Shell() {
@@ -17,6 +17,7 @@ export function Shell() {
   const navigate = useNavigate();
   const [help, setHelp] = useState(false);
   const signedIn = me.data !== undefined;
+  const failed = useMatch({ from: "/sign-in", shouldThrow: false })?.search;
 
   useEffect(() => {
     // Before any dialog hears of it: the key that closes one must not do something else as well.
@@ -31,7 +32,9 @@ export function Shell() {
     ...PLACES.map(({ to, label, key }) => ({ keys: `g ${key}`, label: `Go to ${label}`, run: () => navigate({ to }) })),
   ]);
 
+  if (failed?.problem) return <SignInFailed {...failed} problem={failed.problem} signedIn={signedIn} />;
   if (me.error instanceof ApiError && me.error.status === 401) return <SignIn />;
+  if (me.error instanceof ApiError && me.error.code === "locked") return <KeptOut message={me.error.message} />;
   return (
     <div className="shell">
       <button type="button" className="skip" onClick={() => document.querySelector<HTMLElement>("main h1")?.focus()}>

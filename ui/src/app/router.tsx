@@ -1,4 +1,4 @@
-import { createRootRoute, createRoute, createRouter, redirect } from "@tanstack/react-router";
+import { createRootRoute, createRoute, createRouter, Navigate, redirect } from "@tanstack/react-router";
 import { base } from "../api/client";
 import { ConnectionsPage } from "../pages/ConnectionsPage";
 import { HealthPage } from "../pages/HealthPage";
@@ -9,7 +9,7 @@ import { SessionPage } from "../pages/SessionPage";
 import { SessionsPage } from "../pages/SessionsPage";
 import { WaitingPage } from "../pages/WaitingPage";
 import { NotHere, Trouble } from "../parts/Trouble";
-import { inboxSearch, policiesSearch, sessionSearch, sessionsSearch } from "./routes";
+import { inboxSearch, policiesSearch, sessionSearch, sessionsSearch, signInSearch } from "./routes";
 import { Shell } from "./Shell";
 
 const root = createRootRoute({
@@ -49,10 +49,18 @@ const policies = createRoute({
 });
 const health = createRoute({ getParentRoute, path: "/health", component: HealthPage });
 
+// The shell shows it in place of everything; whoever comes here signed in and without a problem goes on.
+const signIn = createRoute({
+  getParentRoute,
+  path: "/sign-in",
+  validateSearch: signInSearch,
+  component: () => <Navigate to="/inbox" replace />,
+});
+
 const locks = createRoute({ getParentRoute, path: "/locks", component: LocksPage });
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, inbox, waiting, sessions, session, connections, policies, locks, health]),
+  routeTree: root.addChildren([home, inbox, waiting, sessions, session, connections, policies, locks, health, signIn]),
   basepath: base,
   scrollRestoration: false,
   defaultPreload: false,

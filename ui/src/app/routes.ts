@@ -1,6 +1,7 @@
 // What pages know of their own addresses. Apart from the router, which imports the pages.
 import { getRouteApi } from "@tanstack/react-router";
 import type { SessionFilter, View } from "../api/queries";
+import { localPath, problemCode } from "../lib/noSignIn";
 
 type Raw = Record<string, unknown>;
 
@@ -45,6 +46,18 @@ export interface PoliciesSearch {
 }
 
 export const policiesSearch = (raw: Raw): PoliciesSearch => ({ q: text(raw.q), request: text(raw.request) });
+
+export interface SignInSearch {
+  problem?: string;
+  next?: string;
+  fresh?: boolean;
+}
+
+export const signInSearch = (raw: Raw): SignInSearch => ({
+  problem: problemCode(raw.problem),
+  next: localPath(raw.next),
+  fresh: yes(raw.fresh),
+});
 
 export const inboxRoute = getRouteApi("/inbox");
 export const waitingRoute = getRouteApi("/approvals/$id");

@@ -106,6 +106,12 @@ impl Problem {
         Self::new("sign_in_unknown", StatusCode::BAD_REQUEST, detail)
     }
 
+    /// Somebody went away from the issuer's form, or the issuer says that they may not come in.
+    pub(super) fn sign_in_denied() -> Self {
+        let detail = "Signing in was cancelled, or the identity provider says that you may not use Keyward.";
+        Self::new("sign_in_denied", StatusCode::FORBIDDEN, detail)
+    }
+
     /// The issuer, or what it says, does not let somebody in.
     pub(super) fn sign_in_refused() -> Self {
         let detail = "The identity provider did not confirm who you are; begin again, or ask whoever runs the gateway.";

@@ -56,8 +56,23 @@ struct Pending {
     attempt: Attempt,
     /// The hash of what the browser's cookie holds.
     browser: [u8; 32],
-    next: String,
+    way: Way,
     began: Timestamp,
+}
+
+/// What somebody wants who signs in.
+#[derive(Debug, Clone)]
+struct Way {
+    /// The path to be at afterwards.
+    next: String,
+    /// A new proof is asked for, as decisions need one.
+    fresh: bool,
+}
+
+impl Default for Way {
+    fn default() -> Self {
+        Self { next: "/".to_owned(), fresh: false }
+    }
 }
 
 /// Sessions and sign-ins.

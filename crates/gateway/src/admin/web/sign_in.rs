@@ -1,7 +1,8 @@
 //! Signing in, coming back, signing out.
 //!
 //! Promise: nobody is signed in but by the attempt that their own browser began, once (catalogue 23); the way back leads
-//! to a path of this gateway and nowhere else (206).
+//! to a path of this gateway and nowhere else (206). A browser that cannot be signed in is led to a page that says why, with
+//! nothing in its address but our own code and the way back.
 
 #![expect(unused_qualifications, reason = "utoipa qualifies the types of parameters in what it makes")]
 
@@ -20,8 +21,10 @@ use super::super::Admin;
 use super::super::auth::{Caller, peer, refused, signed_in};
 use super::super::input::{Change, Params};
 use super::super::problem::{OnChange, OnRead, Problem};
-use super::{Cookie, Pending, hash, random};
+use super::super::ui;
+use super::{Cookie, Pending, Way, hash, random};
 use crate::clock;
+use crate::fetch::percent_encoded;
 use crate::identify::{Attempt, SignInClient};
 use crate::settings::SignIn;
 use crate::snapshot::Gateway;
@@ -50,19 +53,31 @@ pub(in super::super) struct CallbackParams {
 
 /// Sign in
 ///
-/// Sends the browser to the issuer.
+/// Sends the browser to the issuer; where that cannot be, to a page that says why.
 #[utoipa::path(get, path = "/auth/login", tag = "status", params(LoginParams),
     responses((status = 303, description = "To the issuer"), OnRead))]
 pub(in super::super) async fn login(
     State(admin): State<Arc<Admin>>,
-    Params(params): Params<LoginParams>,
+    headers: HeaderMap,
+    params: Result<Params<LoginParams>, Problem>,
 ) -> Result<Response, Problem> {
     let gateway = admin.current.load_full();
-    let settings = settings(&gateway)?;
+    let (way, begun) = match params {
+        Ok(Params(LoginParams { next, fresh })) => {
+            let way = Way { next: local_path(next.as_deref().unwrap_or_default()), fresh };
+            (way.clone(), begin(&admin, &gateway, way).await)
+        }
+        Err(problem) => (Way::default(), Err(problem)),
+    };
+    begun.or_else(|problem| told(&gateway, &headers, problem, &way))
+}
+
+async fn begin(admin: &Admin, gateway: &Gateway, way: Way) -> Result<Response, Problem> {
+    let settings = settings(gateway)?;
     let attempt = Attempt { state: random()?, nonce: random()?, verifier: random()? };
     let browser = random()?;
-    let back = redirect_uri(&gateway);
-    let age_max = params.fresh.then_some(settings.fresh.as_secs());
+    let back = redirect_uri(gateway);
+    let age_max = way.fresh.then_some(settings.fresh.as_secs());
     let url = gateway
         .identity
         .authorization_url(client(settings, &back), &attempt, &settings.scopes, age_max)
@@ -71,28 +86,37 @@ pub(in super::super) async fn login(
             tracing::warn!(error = &error as &dyn std::error::Error, "sign-in cannot begin");
             Problem::sign_in_unavailable()
         })?;
-    let next = local_path(params.next.as_deref().unwrap_or_default());
-    admin.web.await_answer(Pending { attempt, browser: hash(&browser), next, began: clock::now() });
+    admin.web.await_answer(Pending { attempt, browser: hash(&browser), way, began: clock::now() });
     let mut response = see_other(&url)?;
-    let cookie = Cookie::SignIn.set(Some(&browser), is_secure(&gateway)).ok_or_else(Problem::internal)?;
+    let cookie = Cookie::SignIn.set(Some(&browser), is_secure(gateway)).ok_or_else(Problem::internal)?;
     response.headers_mut().append(SET_COOKIE, cookie);
     Ok(response)
 }
 
 /// Come back from the issuer
+///
+/// Leads to where one wanted to be; a browser that cannot be signed in, to a page that says why.
 #[utoipa::path(get, path = "/auth/callback", tag = "status", params(CallbackParams),
     responses((status = 303, description = "Signed in; to where one wanted to be"), OnRead))]
 pub(in super::super) async fn callback(
     State(admin): State<Arc<Admin>>,
     parts: Parts,
-    Params(params): Params<CallbackParams>,
+    params: Result<Params<CallbackParams>, Problem>,
 ) -> Result<Response, Problem> {
     let gateway = admin.current.load_full();
-    let came_back = come_back(&admin, &gateway, &parts, params).await;
-    if let Err(problem) = &came_back {
-        refused(&gateway, None, peer(&parts), "sign_in", "browser", problem);
-    }
-    came_back
+    let (way, came_back) = match params {
+        Ok(Params(params)) => {
+            let state = params.state.as_deref().unwrap_or_default();
+            let pending = admin.web.answered(state, &parts.headers, is_secure(&gateway));
+            let way = pending.as_ref().map(|it| it.way.clone()).unwrap_or_default();
+            (way, come_back(&admin, &gateway, &parts, params, pending).await)
+        }
+        Err(problem) => (Way::default(), Err(problem)),
+    };
+    came_back.or_else(|problem| {
+        refused(&gateway, None, peer(&parts), "sign_in", "browser", &problem);
+        told(&gateway, &parts.headers, problem, &way)
+    })
 }
 
 async fn come_back(
@@ -100,17 +124,20 @@ async fn come_back(
     gateway: &Gateway,
     parts: &Parts,
     params: CallbackParams,
+    pending: Option<Pending>,
 ) -> Result<Response, Problem> {
     let headers = &parts.headers;
     let settings = settings(gateway)?;
     let secure = is_secure(gateway);
-    let state = params.state.unwrap_or_default();
-    let pending = admin.web.answered(&state, headers, secure).ok_or_else(Problem::sign_in_unknown)?;
+    let pending = pending.ok_or_else(Problem::sign_in_unknown)?;
     // Another issuer's answer is not for us (RFC 9207).
-    let foreign = params.iss.is_some_and(|iss| iss != settings.issuer);
-    let Some(code) = params.code.filter(|_| !foreign && params.error.is_none()) else {
+    if params.iss.is_some_and(|iss| iss != settings.issuer) {
         return Err(Problem::sign_in_refused());
-    };
+    }
+    if let Some(error) = &params.error {
+        return Err(said_no(error));
+    }
+    let code = params.code.ok_or_else(Problem::sign_in_refused)?;
     let secret = match &settings.client_secret {
         None => None,
         Some(reference) => Some(gateway.shared.secrets.lease(reference).await.map_err(|error| {
@@ -137,12 +164,31 @@ async fn come_back(
     admin.web.finish(headers, secure); // the one before, if any: its cookie is replaced
     tracing::info!(principal = %person.principal, "signed in");
     let text = admin.web.begin(person, settings)?;
-    let mut response = see_other(&format!("{}{}", gateway.public_url, pending.next))?;
+    let mut response = see_other(&format!("{}{}", gateway.public_url, pending.way.next))?;
     let cookies = [Cookie::Session.set(Some(&text), secure), Cookie::SignIn.set(None, secure)];
     for cookie in cookies {
         response.headers_mut().append(SET_COOKIE, cookie.ok_or_else(Problem::internal)?);
     }
     Ok(response)
+}
+
+/// What an issuer's error is to somebody who wants to be signed in (RFC 6749, section 4.1.2.1).
+fn said_no(error: &str) -> Problem {
+    match error {
+        "access_denied" => Problem::sign_in_denied(),
+        "server_error" | "temporarily_unavailable" => Problem::sign_in_unavailable(),
+        _ => Problem::sign_in_refused(),
+    }
+}
+
+/// A problem as whoever asks reads it: browsers are led to a page of the interface, everybody else gets it as it is.
+fn told(gateway: &Gateway, headers: &HeaderMap, problem: Problem, way: &Way) -> Result<Response, Problem> {
+    if !ui::wants_page(headers) || !ui::ui_embedded() {
+        return Err(problem);
+    }
+    let Way { next, fresh } = way;
+    let next = percent_encoded(next);
+    see_other(&format!("{}/sign-in?problem={}&next={next}&fresh={fresh}", gateway.public_url, problem.code()))
 }
 
 /// Nothing is said.
@@ -211,6 +257,19 @@ fn local_path(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_issuer_that_says_no_is_told_from_one_that_breaks() {
+        for (error, code) in [
+            ("access_denied", "sign_in_denied"),
+            ("temporarily_unavailable", "sign_in_unavailable"),
+            ("server_error", "sign_in_unavailable"),
+            ("invalid_scope", "sign_in_refused"),
+            ("<script>", "sign_in_refused"),
+        ] {
+            assert_eq!(said_no(error).code(), code, "{error}");
+        }
+    }
 
     #[test]
     fn catalogue_206_the_way_back_is_a_path_of_our_own() {
