@@ -63,6 +63,7 @@ export async function seeded() {
     ["session-raw", "alice", `/sessions/${session}?exchange=${exchanges[0].id}&show=raw`],
     ["connections", "alice", "/connections"],
     ["policies", "audrey", `/policies?request=${exchanges[0].id}`],
+    ["policies-try", "audrey", "/policies", tryRequest],
     ["locks", "adam", "/locks"],
     ["health", "audrey", "/health"],
     ["absent", "alice", "/approvals/apr_01990000000070008000000000000001"],
@@ -70,6 +71,17 @@ export async function seeded() {
     ["signin-failed", undefined, "/sign-in?problem=sign_in_denied&next=/inbox"],
   ];
   return { ...place, ids, session, exchanges, pages };
+}
+
+async function tryRequest(tab) {
+  await tab.getByRole("combobox", { name: "Connection" }).click();
+  await tab.getByRole("option", { name: "openai" }).click();
+  await tab.getByLabel("Who calls").fill("alice");
+  await tab.getByRole("combobox", { name: "Groups" }).fill("eng");
+  await tab.keyboard.press("Enter");
+  await tab.getByRole("textbox", { name: "Body" }).fill(JSON.stringify(chat("Export the list of customers as CSV.")));
+  await tab.getByRole("button", { name: "Try it" }).click();
+  await tab.getByRole("region", { name: "What would come of it" }).waitFor();
 }
 
 /** A tab of one person, who is known by a token. */

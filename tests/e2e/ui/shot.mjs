@@ -19,7 +19,7 @@ const sizes = [
 ];
 try {
   for (const [name, size] of sizes) {
-    for (const [page, who, path] of place.pages) {
+    for (const [page, who, path, act] of place.pages) {
       if (only && !only.some((each) => `${page}-${name}`.includes(each))) continue;
       const shot = `${page}-${name}`;
       if (docs && !DOCS[shot]) continue;
@@ -28,6 +28,7 @@ try {
       if (!docs) await augment(tab, place);
       await tab.goto(place.admin + path);
       await tab.waitForLoadState("load");
+      await act?.(tab);
       await tab.waitForTimeout(700);
       if (page === "inbox-hostile") await tab.locator(".viewer").last().evaluate((viewer) => viewer.scrollIntoView());
       const kind = docs ? { type: "jpeg", quality: 62, path: `${directory}/${DOCS[shot]}.jpg` } : { path: `${directory}/${shot}.png` };

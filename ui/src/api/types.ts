@@ -22,6 +22,7 @@ export type JournalView = Schemas["JournalView"];
 export type PolicyView = Schemas["PolicyView"];
 export type ExplanationView = Schemas["ExplanationView"];
 export type LockView = Schemas["LockView"];
+export type TrialView = Schemas["TrialView"];
 export type Problem = Schemas["Problem"];
 
 /** Who the caller is; `csrf` is there for browsers that signed in. */

@@ -13,8 +13,9 @@ import { Copy } from "../parts/Snippet";
 import { Trouble } from "../parts/Trouble";
 import { Visible } from "../parts/Visible";
 import { Explanation } from "./Explanation";
+import { TryRequest } from "./TryRequest";
 
-/** The rules in force, and why a request was decided as it was. */
+/** The rules in force, why a request was decided as it was, and what would come of another. */
 export function PoliciesPage() {
   const { q, request } = policiesRoute.useSearch();
   const navigate = useNavigate({ from: "/policies" });
@@ -43,6 +44,14 @@ export function PoliciesPage() {
         </form>
         {request && <Explanation key={request} request={request} />}
       </section>
+      {audits && (
+        <section className="section gap">
+          <h2>
+            What would come of a request? <small>by the rules in force</small>
+          </h2>
+          <TryRequest />
+        </section>
+      )}
       <section className="section gap">
         <h2>Rules in force</h2>
         {audits ? (

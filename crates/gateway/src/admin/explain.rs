@@ -117,7 +117,7 @@ impl From<&DecisionRecord> for RecordedView {
 }
 
 impl RuleView {
-    fn new(it: RuleTrace, conditions: bool) -> Self {
+    pub(super) fn new(it: RuleTrace, conditions: bool) -> Self {
         let value = |seen: Seen| ValueView { field: seen.field, value: seen.value };
         Self {
             rule: it.rule.to_string(),

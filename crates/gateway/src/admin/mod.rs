@@ -29,6 +29,7 @@ mod sessions;
 mod sign_in;
 mod status;
 mod tokens;
+mod trial;
 mod ui;
 mod web;
 
@@ -184,6 +185,7 @@ fn table() -> OpenApiRouter<Arc<Admin>> {
         .routes(routes!(grants::review))
         .routes(routes!(content::show))
         .routes(routes!(explain::show))
+        .routes(routes!(trial::attempt))
         .routes(routes!(audit::who_used))
         .routes(routes!(audit::what))
 }

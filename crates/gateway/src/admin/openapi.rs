@@ -22,7 +22,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
         (name = "sessions", description = "What was recorded"),
         (name = "locks", description = "Who is kept out"),
         (name = "tokens", description = "Short-lived tokens for tools that cannot sign in"),
-        (name = "policy", description = "Why a request was decided as it was"),
+        (name = "policy", description = "Why a request was decided as it was, and what would come of another"),
         (name = "audit", description = "The ledger: who used which secret, who did what"),
     ),
 )]

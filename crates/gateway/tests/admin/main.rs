@@ -18,4 +18,6 @@ mod schema;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]
+mod trial;
+#[cfg(test)]
 mod ui;

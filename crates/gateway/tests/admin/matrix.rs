@@ -132,6 +132,7 @@ const TABLE: &[Row] = &[
         [No(401), No(404), No(403), No(403), No(409), No(409)],
     ),
     row("GET /api/v1/requests/{id}/explanation", "/api/v1/requests/{exchange}/explanation", SESSION),
+    row("POST /api/v1/policy/try", "/api/v1/policy/try", BY_ROLE),
     row("GET /api/v1/audit/who-used", "/api/v1/audit/who-used?secret=keyward://models", BY_ROLE),
     row("GET /api/v1/audit/what", "/api/v1/audit/what?principal=alice", BY_ROLE),
 ];
@@ -184,6 +185,9 @@ async fn each_role_gets_what_the_table_says() {
                     Some(json!({"connection": "models", "classes": ["model.export"], "reason": "because"}))
                 }
                 "POST /api/v1/break-glass" => Some(json!({"connection": "models", "reason": "because"})),
+                "POST /api/v1/policy/try" => Some(json!({
+                    "connection": "models", "path": "/models", "as": {"subject": "alice"},
+                })),
                 "POST /api/v1/approvals/{id}/nudge"
                 | "POST /api/v1/notifications/{name}/test"
                 | "POST /api/v1/notifications/{id}/retry"
