@@ -46,6 +46,20 @@ export async function seeded() {
       body: JSON.stringify({ target, reason, seconds }),
     });
   }
+  for (const [who, body] of [
+    ["alice", { connections: ["openai"], classes: ["chat.completions", "embeddings"], name: "Nightly evaluation", seconds: 28_800 }],
+    ["olivia", { all: true, name: "Notebook on the train", seconds: 900 }],
+    ["adam", { connections: ["openai", "claude"], name: "pa\u200Bssword \u202Egnp.exe" }],
+    ["alice", { connections: ["claude"] }],
+  ]) {
+    const made = await place.api(who, "/api/v1/tokens", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    const { token } = await made.json();
+    if (body.classes) await place.call(who, "/openai/v1/embeddings", { model: "support-7b", input: "x" }, { authorization: `Bearer ${token}` });
+  }
   const sessions = await (await place.api("alice", "/api/v1/sessions?limit=50")).json();
   const session = sessions.sessions.toSorted((a, b) => b.exchanges - a.exchanges)[0].id;
   const exchanges = (await (await place.api("alice", `/api/v1/sessions/${session}`)).json()).requests;
@@ -62,6 +76,15 @@ export async function seeded() {
     ["session", "alice", `/sessions/${session}?exchange=${exchanges[0].id}`],
     ["session-raw", "alice", `/sessions/${session}?exchange=${exchanges[0].id}&show=raw`],
     ["connections", "alice", "/connections"],
+    ["access", "adam", "/access"],
+    ["access-own", "alice", "/access"],
+    ["access-none", "otto", "/access"],
+    ["access-make", "alice", "/access", makeToken],
+    ["access-made", "audrey", "/access", async (tab) => {
+      await makeToken(tab);
+      await tab.getByRole("button", { name: "Make it" }).click();
+      await tab.getByText("Copy it now").waitFor();
+    }],
     ["policies", "audrey", `/policies?request=${exchanges[0].id}`],
     ["policies-try", "audrey", "/policies", tryRequest],
     ["locks", "adam", "/locks"],
@@ -71,6 +94,14 @@ export async function seeded() {
     ["signin-failed", undefined, "/sign-in?problem=sign_in_denied&next=/inbox"],
   ];
   return { ...place, ids, session, exchanges, pages };
+}
+
+async function makeToken(tab) {
+  await tab.getByRole("button", { name: "Make a token…" }).click();
+  await tab.getByLabel("What is it for?").fill("Weekly report");
+  await tab.getByRole("combobox", { name: "On which connections?" }).fill("open");
+  await tab.getByRole("option", { name: "openai" }).click();
+  await tab.getByLabel("What is it for?").focus();
 }
 
 async function tryRequest(tab) {

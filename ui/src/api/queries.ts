@@ -13,6 +13,7 @@ import type {
   Readiness,
   SessionList,
   SessionView,
+  TokenView,
   Whoami,
 } from "./types";
 
@@ -97,6 +98,18 @@ export const locks = queryOptions({
   queryFn: ({ signal }) => get<{ locks: LockView[] }>("api/v1/locks", {}, signal),
   refetchInterval: 15_000,
 });
+
+export const tokens = Object.assign(
+  (mine: boolean) =>
+    queryOptions({
+      queryKey: ["tokens", mine],
+      queryFn: ({ signal }) => get<{ tokens: TokenView[] }>("api/v1/tokens", { mine }, signal),
+      refetchInterval: 15_000,
+      placeholderData: keepPreviousData,
+    }),
+  /** What a change of tokens concerns. */
+  { all: ["tokens"] as const },
+);
 
 export const readiness = queryOptions({
   queryKey: ["readyz"],

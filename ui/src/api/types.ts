@@ -22,6 +22,8 @@ export type JournalView = Schemas["JournalView"];
 export type PolicyView = Schemas["PolicyView"];
 export type ExplanationView = Schemas["ExplanationView"];
 export type LockView = Schemas["LockView"];
+export type TokenView = Schemas["TokenView"];
+export type MadeToken = Schemas["MadeToken"];
 export type TrialView = Schemas["TrialView"];
 export type Problem = Schemas["Problem"];
 

@@ -11,7 +11,7 @@ import { Icon, type IconName } from "../parts/Icon";
 import { Visible } from "../parts/Visible";
 
 interface Place {
-  to: "/inbox" | "/sessions" | "/connections" | "/policies" | "/locks" | "/health";
+  to: "/inbox" | "/sessions" | "/connections" | "/access" | "/policies" | "/locks" | "/health";
   label: string;
   icon: IconName;
   key: string;
@@ -21,6 +21,7 @@ export const PLACES: Place[] = [
   { to: "/inbox", label: "Inbox", icon: "inbox", key: "i" },
   { to: "/sessions", label: "Sessions", icon: "sessions", key: "s" },
   { to: "/connections", label: "Connections", icon: "connections", key: "c" },
+  { to: "/access", label: "Access", icon: "key", key: "a" },
   { to: "/policies", label: "Policies", icon: "policies", key: "p" },
   { to: "/locks", label: "Locks", icon: "lock", key: "l" },
   { to: "/health", label: "Health", icon: "health", key: "h" },

@@ -1,5 +1,6 @@
 import { createRootRoute, createRoute, createRouter, Navigate, redirect } from "@tanstack/react-router";
 import { base } from "../api/client";
+import { AccessPage } from "../pages/AccessPage";
 import { ConnectionsPage } from "../pages/ConnectionsPage";
 import { HealthPage } from "../pages/HealthPage";
 import { InboxPage } from "../pages/InboxPage";
@@ -9,7 +10,7 @@ import { SessionPage } from "../pages/SessionPage";
 import { SessionsPage } from "../pages/SessionsPage";
 import { WaitingPage } from "../pages/WaitingPage";
 import { NotHere, Trouble } from "../parts/Trouble";
-import { inboxSearch, policiesSearch, sessionSearch, sessionsSearch, signInSearch } from "./routes";
+import { accessSearch, inboxSearch, policiesSearch, sessionSearch, sessionsSearch, signInSearch } from "./routes";
 import { Shell } from "./Shell";
 
 const root = createRootRoute({
@@ -41,6 +42,7 @@ const session = createRoute({
   validateSearch: sessionSearch,
 });
 const connections = createRoute({ getParentRoute, path: "/connections", component: ConnectionsPage });
+const access = createRoute({ getParentRoute, path: "/access", component: AccessPage, validateSearch: accessSearch });
 const policies = createRoute({
   getParentRoute,
   path: "/policies",
@@ -60,7 +62,19 @@ const signIn = createRoute({
 const locks = createRoute({ getParentRoute, path: "/locks", component: LocksPage });
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, inbox, waiting, sessions, session, connections, policies, locks, health, signIn]),
+  routeTree: root.addChildren([
+    home,
+    inbox,
+    waiting,
+    sessions,
+    session,
+    connections,
+    access,
+    policies,
+    locks,
+    health,
+    signIn,
+  ]),
   basepath: base,
   scrollRestoration: false,
   defaultPreload: false,

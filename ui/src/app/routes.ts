@@ -47,6 +47,12 @@ export interface PoliciesSearch {
 
 export const policiesSearch = (raw: Raw): PoliciesSearch => ({ q: text(raw.q), request: text(raw.request) });
 
+export interface AccessSearch {
+  mine?: boolean;
+}
+
+export const accessSearch = (raw: Raw): AccessSearch => ({ mine: yes(raw.mine) });
+
 export interface SignInSearch {
   problem?: string;
   next?: string;
@@ -64,3 +70,4 @@ export const waitingRoute = getRouteApi("/approvals/$id");
 export const sessionsRoute = getRouteApi("/sessions");
 export const sessionRoute = getRouteApi("/sessions/$id");
 export const policiesRoute = getRouteApi("/policies");
+export const accessRoute = getRouteApi("/access");

@@ -50,6 +50,9 @@ const DEEDS: Record<string, string> = {
   "secret.write": "change a secret",
 };
 
+/** Every class of operation that Keyward tells apart. */
+export const CLASSES = Object.keys(DEEDS);
+
 export function personName(who: Person | PrincipalView): string {
   return who.name && who.name !== who.subject ? `${who.name} (${who.subject})` : who.subject;
 }

@@ -5,9 +5,10 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useMemo, useRef, useState } from "react";
 import { useFeature } from "../api/features";
 import { sessionPart, whoami } from "../api/queries";
-import type { ExchangeView, Person } from "../api/types";
+import type { ExchangeView } from "../api/types";
 import { useKeys } from "../app/keys";
 import { sessionRoute } from "../app/routes";
+import { same } from "../lib/people";
 import { useWide } from "../lib/useWide";
 import { personName, short } from "../lib/words";
 import { Bones } from "../parts/Bones";
@@ -55,7 +56,7 @@ export function SessionPage() {
   ]);
   const me = useQuery(whoami).data;
   const canKill = useFeature("/api/v1/sessions/{id}/kill");
-  const mayKill = me !== undefined && (me.roles.includes("admin") || sameAs(session?.principal, me.principal));
+  const mayKill = me !== undefined && (me.roles.includes("admin") || same(session?.principal, me.principal));
   const [killing, setKilling] = useState(false);
   return (
     <Page
@@ -110,10 +111,6 @@ export function SessionPage() {
       {killing && <KillDialog session={id} onClose={() => setKilling(false)} />}
     </Page>
   );
-}
-
-function sameAs(one: Person | undefined, other: Person): boolean {
-  return one?.issuer === other.issuer && one.subject === other.subject;
 }
 
 interface ListProps {
