@@ -166,21 +166,6 @@ test("below a path that a proxy adds, everything is found", async () => {
   }
 });
 
-test("a recording of many events stays usable (catalogue 211)", async () => {
-  const answer = await place.call("alice", "/openai/v1/chat/completions", { ...chat("many:20000"), model: "open", stream: true });
-  await answer.text();
-  const { sessions } = await (await place.api("alice", "/api/v1/sessions")).json();
-  const tab = await open(browser, place, "alice");
-  await tab.goto(`${place.admin}/sessions/${sessions[0].id}`);
-  await tab.locator(".rhythm figcaption").waitFor();
-  assert.ok((await tab.locator("*").count()) < 3000, "the page stays small");
-  await tab.getByText("Bytes", { exact: true }).click();
-  await tab.waitForURL(/show=raw/);
-  await tab.locator(".coderow").first().waitFor();
-  assert.ok((await tab.locator(".coderow").count()) < 200);
-  assert.deepEqual(tab.problems, []);
-});
-
 test("what is not signed in sees a way in, and only that", async () => {
   const tab = await open(browser, place, undefined);
   await tab.goto(`${place.admin}/inbox?view=mine`);

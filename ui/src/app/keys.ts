@@ -75,10 +75,10 @@ const OVER = '[role="dialog"], [role="menu"], [role="listbox"]';
 
 let first: { key: string; at: number } | undefined;
 
+/** Where letters are text. A tick or a choice takes none. */
 function typing(target: EventTarget | null): boolean {
-  return (
-    target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
-  );
+  if (target instanceof HTMLInputElement) return !/^(checkbox|radio)$/.test(target.type);
+  return target instanceof HTMLElement && (target.isContentEditable || /^(TEXTAREA|SELECT)$/.test(target.tagName));
 }
 
 /** `Enter` on something that can be pressed belongs to it. */

@@ -2,7 +2,7 @@ import { Button } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { useFeature } from "../api/features";
 import { sessionPart, whoami } from "../api/queries";
 import type { ExchangeView } from "../api/types";
@@ -101,6 +101,7 @@ export function SessionPage() {
             chosen={chosen}
             more={parts.hasNextPage ? () => parts.fetchNextPage() : undefined}
             loading={parts.isFetchingNextPage}
+            failed={parts.isFetchNextPageError}
           />
           {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard. */}
           <section className="reviewpane" aria-label="Exchange" tabIndex={0}>
@@ -118,9 +119,10 @@ interface ListProps {
   chosen: string | undefined;
   more: (() => void) | undefined;
   loading: boolean;
+  failed: boolean;
 }
 
-function List({ list, chosen, more, loading }: ListProps) {
+function List({ list, chosen, more, loading, failed }: ListProps) {
   const scroll = useRef<HTMLElement>(null);
   const virtual = useVirtualizer({
     count: list.length,
@@ -128,13 +130,24 @@ function List({ list, chosen, more, loading }: ListProps) {
     estimateSize: () => ROW_PX,
     overscan: 10,
   });
+  const items = virtual.getVirtualItems();
+  // Whoever comes near the end of what is here gets what follows.
+  const near = (items.at(-1)?.index ?? 0) >= list.length - 1;
+  useEffect(() => {
+    if (near && more && !loading && !failed) more();
+  }, [near, more, loading, failed]);
   return (
     <nav ref={scroll} className="listpane" aria-label="Exchanges">
       <ul style={{ height: virtual.getTotalSize(), position: "relative" }}>
-        {virtual.getVirtualItems().map(({ key, index, start }) => {
+        {items.map(({ key, index, start }) => {
           const it = list[index];
           return it ? (
-            <li key={key} className="at" style={{ transform: `translateY(${start}px)`, height: ROW_PX }}>
+            <li
+              key={key}
+              data-index={index}
+              className="at"
+              style={{ transform: `translateY(${start}px)`, height: ROW_PX }}
+            >
               <Row it={it} chosen={it.id === chosen} />
             </li>
           ) : null;

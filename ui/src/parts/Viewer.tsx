@@ -1,7 +1,7 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type ReactNode, useMemo, useRef } from "react";
 import { rows as layOut, type Row } from "../lib/rows";
-import { oddities, visible } from "../lib/visible";
+import { oddities } from "../lib/visible";
 import { Icon } from "./Icon";
 import { Segments, Visible } from "./Visible";
 
@@ -23,7 +23,7 @@ interface Props {
 /** Text that somebody else wrote, of any length: lines with numbers, drawn as far as they are in sight; and its end. */
 export function Viewer({ text, label, bar, missing }: Props) {
   const list = useMemo(() => layOut(text), [text]);
-  const odd = useMemo(() => oddities(visible(text)), [text]);
+  const odd = useMemo(() => oddities(list.flatMap((row) => row.segments)), [list]);
   return (
     <div className="viewer">
       <div className="bar">
