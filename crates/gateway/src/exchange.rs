@@ -54,7 +54,9 @@ async fn exchange(
 ) -> Result<Response<Body>, Refusal> {
     let verified = identify(gateway, &mut parts).await?;
     let session = Arc::new(gateway.open(verified, route.target, peer, id, in_flight)?);
-    let governed = async {
+    // Each long step is on the heap while it lasts: a connection keeps as much room as its service's future needs for as
+    // long as it is open, and thousands of calls may wait for a human in here.
+    let governed = Box::pin(async {
         session
             .gateway
             .shared
@@ -63,11 +65,11 @@ async fn exchange(
         session.for_connection()?;
         let call = session.understand(route.path, route.query, parts, incoming).await?;
         match session.admit(call).await? {
-            Admission::Granted(permit) => proceed(Arc::clone(&session), permit).await,
+            Admission::Granted(permit) => Box::pin(proceed(Arc::clone(&session), permit)).await,
             Admission::Held(held) => hold::wait(Arc::clone(&session), held, proceed).await,
             Admission::Answered(response) => Ok(response),
         }
-    };
+    });
     session.unless_ended(governed).await.map_err(|refusal| session.refused(refusal))
 }
 

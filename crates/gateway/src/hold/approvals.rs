@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use keyward_core::{ApprovalId, Principal, RequestDigest, RequestId};
+use keyward_core::{ApprovalId, ApprovalRule, Principal, RequestDigest, RequestId};
 use keyward_journal::record::ApprovalEvent as JournalEvent;
 use keyward_journal::{Journal, Record};
 use keyward_store::{
@@ -69,9 +69,13 @@ struct Live {
 
 /// A live approval and its state as it changes.
 pub struct Watched {
-    /// As it stood when it was asked for.
-    pub approval: Approval,
-    /// The state from then on.
+    /// Which one.
+    pub id: ApprovalId,
+    /// The rule that asks for it.
+    pub rule: String,
+    /// Who may give it.
+    pub approvers: ApprovalRule,
+    /// The state from now on.
     pub state: watch::Receiver<ApprovalState>,
     _place: Arc<()>,
 }
@@ -103,7 +107,8 @@ impl Approvals {
             if let Some(now) = this.inner.db.approval_get(id).await.map_err(CreateError::Store)? {
                 this.settle(id, now.state);
             }
-            Ok(Watched { approval: created.approval, state, _place: place })
+            let Approval { rule, approval: approvers, .. } = created.approval;
+            Ok(Watched { id, rule, approvers, state, _place: place })
         })
         .await
     }

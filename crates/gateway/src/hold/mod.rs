@@ -15,6 +15,7 @@ mod stream;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response};
 use keyward_core::{ApprovalId, Bind, Decision, MaskRule, Place, RequestDigest, Risk};
 use keyward_journal::record::{BodyNote, DecisionRecord, End, Intent};
@@ -103,6 +104,7 @@ impl Session {
         };
         let new = self.new_approval(&call, &decision, binding.clone(), (lease.as_ref(), risk))?;
         let watched = shared.approvals.ask(new, self.request).await.map_err(not_asked)?;
+        let call = detached(call);
         let mut held =
             Held { call, exact, spooled: None, decision: record, obligations: decision, binding, watched };
         held.put_by(&shared.spool).await;
@@ -274,10 +276,9 @@ impl Session {
 
     fn pending(&self, held: &Held) -> Refusal {
         let id = held.id();
-        let who = held.watched.approval.approval.to_string();
-        let rule = &held.watched.approval.rule;
+        let Watched { approvers, rule, .. } = &held.watched;
         let text = format!(
-            "Waiting for approval {id} by {who} (rule \"{rule}\"); send the same call again to go on waiting. {}",
+            "Waiting for approval {id} by {approvers} (rule \"{rule}\"); send the same call again to go on waiting. {}",
             self.link(id)
         );
         Refusal::new(RefusalKind::ApprovalPending, text).by_rule(Some(rule.as_str().into())).on_approval(id)
@@ -287,7 +288,7 @@ impl Session {
 impl Held {
     /// The approval that is waited for.
     pub fn id(&self) -> ApprovalId {
-        self.watched.approval.id
+        self.watched.id
     }
 
     /// Puts a long body by for as long as it waits.
@@ -379,7 +380,7 @@ where
     }
     Box::pin(held.take_back()).await?;
     let permit = session.release(*held)?;
-    proceed(session, permit).await
+    Box::pin(proceed(session, permit)).await
 }
 
 /// 202 for a caller that asked to poll (`Prefer: respond-async`, RFC 7240).
@@ -406,6 +407,25 @@ fn approved_headers(headers: &HeaderMap) -> impl Iterator<Item = (&str, &HeaderV
         VOLATILE.contains(&name) || VOLATILE_FAMILIES.iter().any(|family| name.starts_with(family))
     };
     headers.iter().map(|(name, value)| (name.as_str(), value)).filter(move |(name, _)| !volatile(name))
+}
+
+/// The call on memory of its own. Its headers and a short body are pieces of what was read off the connection, and would
+/// keep all of it for as long as the call waits.
+fn detached(mut call: Call) -> Call {
+    for value in call.headers.values_mut() {
+        if let Ok(mut own) = HeaderValue::from_bytes(value.as_bytes()) {
+            own.set_sensitive(value.is_sensitive());
+            *value = own;
+        }
+    }
+    if let CallBody::Whole(body) = &mut call.body {
+        *body = detached_body(std::mem::take(body));
+    }
+    call
+}
+
+fn detached_body(body: Bytes) -> Bytes {
+    if body.len() < SPOOLED_BYTES_MIN { Bytes::copy_from_slice(&body) } else { body }
 }
 
 fn whole(call: &Call) -> &[u8] {
@@ -442,5 +462,19 @@ fn not_asked(error: AskError) -> Refusal {
             Refusal::new(RefusalKind::Internal, "This call cannot be put before an approver.").because(what)
         }
         CreateError::Store(error) => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_body_lets_go_of_what_it_was_read_into() {
+        let read = Bytes::from(vec![7; SPOOLED_BYTES_MIN + 1]);
+        let (short, long) = (read.slice(1..SPOOLED_BYTES_MIN), read.slice(1..));
+        let (own, same) = (detached_body(short.clone()), detached_body(long.clone()));
+        assert!(own == short && own.as_ptr() != short.as_ptr());
+        assert!(same == long && same.as_ptr() == long.as_ptr());
     }
 }

@@ -62,10 +62,10 @@ where
     let waiting = Arc::clone(session);
     let answer: Answer = Box::pin(async move {
         let _held = waiting.gateway.shared.metrics.hold();
-        let decided = async {
+        let decided = Box::pin(async {
             let state = held.decided().await;
             go_on(Arc::clone(&waiting), held, state, proceed).await
-        };
+        });
         let result = waiting.unless_ended(decided).await;
         result.map_err(|refusal| waiting.refused(refusal))
     });

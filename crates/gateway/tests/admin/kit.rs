@@ -269,7 +269,8 @@ impl World {
             risk: keyward_core::Risk::default(),
             live_max: 1_000,
         };
-        self.shared.approvals.ask(new, RequestId::new(clock::fresh_id())).await.unwrap().approval
+        let asked = self.shared.approvals.ask(new, RequestId::new(clock::fresh_id())).await.unwrap();
+        self.shared.approvals.get(asked.id).await.unwrap().unwrap()
     }
 
     /// A window asked for by `who`, which nobody opened yet.
@@ -355,7 +356,6 @@ rules:
     Settings {
         break_glass: Some(Duration::from_mins(30)),
         people: keyward_core::People::default(),
-        sign_in: None,
         sign_in: Some(SignIn {
             issuer: issuer.to_owned(),
             client_id: "keyward".to_owned(),
