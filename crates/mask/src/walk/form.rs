@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use keyward_core::field::FIELD_BYTES_MAX;
 use memchr::memchr2;
 
 use super::MaskError;
@@ -13,6 +14,10 @@ use super::spelling::{Spelling, Unspell};
 use super::strand::{Start, Strand};
 use crate::profile::Profile;
 use crate::text::CONTEXT_BYTES_MAX;
+
+/// As much of a name as a rule or a detector looks at.
+const NAME_BYTES_MAX: usize =
+    if FIELD_BYTES_MAX > CONTEXT_BYTES_MAX { FIELD_BYTES_MAX } else { CONTEXT_BYTES_MAX };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -24,12 +29,33 @@ enum State {
     Other,
 }
 
+/// The end of a name, however it comes in pieces: what stands before a value tells what the value is.
+#[derive(Default)]
+struct Name {
+    end: Vec<u8>,
+    bytes: usize,
+}
+
+impl Name {
+    fn push(&mut self, piece: &[u8]) {
+        self.bytes = self.bytes.saturating_add(piece.len());
+        self.end.extend_from_slice(piece);
+        let over = self.end.len().saturating_sub(NAME_BYTES_MAX);
+        self.end.drain(..over);
+    }
+
+    /// All of it; none where it is longer than any that a rule names.
+    fn whole(&self) -> Option<&[u8]> {
+        (self.bytes == self.end.len()).then_some(&self.end)
+    }
+}
+
 pub(super) struct Form {
     profile: Arc<Profile>,
     pub(super) strand: Strand,
     unspell: Unspell,
     state: State,
-    name: Vec<u8>,
+    name: Name,
     position: u64,
 }
 
@@ -40,7 +66,7 @@ impl Form {
             strand: Strand::new(profile, 0, Start::Either),
             unspell: Unspell::new(Spelling::Form),
             state: State::Start,
-            name: Vec::new(),
+            name: Name::default(),
             position: 0,
         }
     }
@@ -82,8 +108,8 @@ impl Form {
     fn part(&mut self, part: &[u8], out: &mut Vec<u8>) {
         let Self { strand, unspell, state, name, .. } = self;
         unspell.feed(part, &mut |meaning, raw| {
-            if *state == State::Name && name.len() < CONTEXT_BYTES_MAX {
-                name.extend_from_slice(meaning);
+            if *state == State::Name {
+                name.push(meaning);
             }
             strand.part(meaning, raw, out);
         });
@@ -103,14 +129,14 @@ impl Form {
         self.position += 1;
         if mark == b'=' {
             self.state = State::Value;
-            match self.profile.form_field(&self.name) {
+            match self.name.whole().and_then(|name| self.profile.form_field(name)) {
                 Some(field) => self.strand.begin_field(self.position, field),
-                None => self.strand.begin(self.position, &self.name),
+                None => self.strand.begin(self.position, &self.name.end),
             }
         } else {
             self.state = State::Name;
             self.strand.begin(self.position, &[]);
         }
-        self.name.clear();
+        self.name = Name::default();
     }
 }

@@ -103,6 +103,20 @@ fn what_begins_like_json_is_read_as_json_under_a_type_that_says_little() {
 }
 
 #[test]
+fn a_long_name_tells_what_its_value_is_however_it_comes_in_pieces() {
+    let named = "n".repeat(200);
+    let rule = FieldRule { field: Field::Form(named.as_str().into()), style: Style::Redact };
+    let builder = Profile::builder().detectors(Detectors::builtin(), &["credentials"]);
+    let profile = Arc::new(builder.fields([rule]).build().unwrap());
+    let long = "x".repeat(300);
+    let body = format!("{long}.password=y-7Qx2Lm9Zt4Rv&{named}=plain&{long}{named}=plain");
+    let whole = mask_with(&profile, FORM, &body);
+    assert!(!whole.contains("7Qx2Lm9Zt4Rv"), "{whole}");
+    assert_eq!(whole.matches("plain").count(), 1, "the longer name is another: {whole}");
+    fuzz::format_of(&profile, FORM, body.as_bytes());
+}
+
+#[test]
 fn a_field_that_a_rule_names_is_masked_whole() {
     let rule = FieldRule { field: Field::Form("pin code".into()), style: Style::Redact };
     let profile = Arc::new(Profile::builder().fields([rule]).build().unwrap());
