@@ -101,3 +101,43 @@ test("roles see all tokens, administrators end any, and an agent makes none", as
   assert.equal(await agent.getByRole("button", { name: "Make a token…" }).count(), 0);
   for (const tab of [auditor, other, admin, agent]) assert.deepEqual(tab.problems, []);
 });
+
+test("a window is asked for, opened for less by somebody else, used, and ended", async () => {
+  const alice = await at("/access", "alice");
+  await alice.getByText("No window is open or waits").waitFor();
+  await alice.getByRole("button", { name: "Ask for a window…" }).click();
+  const dialog = alice.getByRole("dialog");
+  assert.ok(await dialog.getByRole("button", { name: "Ask" }).isDisabled(), "for nothing at all it is not asked");
+  await dialog.getByRole("combobox", { name: "On which connection?" }).fill("opena");
+  await alice.keyboard.press("ArrowDown");
+  await alice.keyboard.press("Enter");
+  await dialog.getByRole("combobox", { name: "For which operations?" }).focus();
+  await alice.keyboard.type("model.exp");
+  await alice.keyboard.press("ArrowDown");
+  await alice.keyboard.press("Enter");
+  await dialog.getByLabel("Why?").fill("Backup \u202Egnp");
+  await dialog.getByRole("button", { name: "Ask" }).click();
+  await dialog.waitFor({ state: "detached" });
+  await alice.locator('.windows .marker[title*="RIGHT-TO-LEFT OVERRIDE"]').waitFor();
+  await alice.getByRole("link", { name: "waits for approval" }).waitFor();
+
+  const olivia = await open(browser, place, "olivia");
+  await olivia.goto(`${place.admin}/inbox`);
+  await olivia.locator(".item").first().click();
+  await olivia.getByRole("button", { name: "Approve…" }).click();
+  const approve = olivia.getByRole("dialog");
+  await approve.getByText("open a window").waitFor();
+  await approve.getByRole("combobox", { name: "Open for how long?" }).click();
+  await olivia.getByRole("option", { name: "10 minutes at most" }).click();
+  await approve.getByRole("button", { name: "Approve" }).click();
+  await approve.waitFor({ state: "detached" });
+
+  const row = alice.locator(".windows tbody tr").first();
+  await row.getByText(/minutes? left|left/).waitFor();
+  assert.equal((await place.call("alice", "/openai/v1/models/support-7b/weights")).status, 200);
+  await row.getByText("1", { exact: true }).waitFor();
+  await row.getByRole("button", { name: /^End/ }).click();
+  await alice.getByRole("dialog").getByRole("button", { name: "End it" }).click();
+  await alice.getByText("No window is open or waits").waitFor();
+  for (const tab of [alice, olivia]) assert.deepEqual(tab.problems, []);
+});

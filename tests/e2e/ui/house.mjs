@@ -32,7 +32,7 @@ rules:
     effect: approve
     when: 'operation.class == "model.export"'
     reason: Exporting weights leaves the perimeter
-    approval: {approvers: ["group:model-owners"], min: 1, bind: request, ttl: 15m}
+    approval: {approvers: ["group:model-owners"], min: 1, bind: request, ttl: 15m, grant: 4h}
   - id: training-needs-two-owners
     effect: approve
     when: 'operation.class == "finetune.create"'

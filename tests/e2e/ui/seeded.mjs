@@ -9,6 +9,14 @@ const TRAINING = {
 };
 const TOOL = { type: "function", function: { name: "refund_order", parameters: { type: "object", properties: { order: { type: "string" } } } } };
 
+/** A window that somebody asked for and another opened for an hour. */
+async function windowOf(place, who, approver, asked) {
+  const post = (by, path, body) =>
+    place.api(by, path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  const grant = await (await post(who, "/api/v1/grants", { connection: "openai", classes: ["model.export"], ...asked })).json();
+  await post(approver, `/api/v1/approvals/${grant.approval}/approve`, { seconds: 3600 });
+}
+
 export async function seeded() {
   const place = await house();
   const { call, held } = place;
@@ -19,6 +27,7 @@ export async function seeded() {
   ]) {
     await (await call(who, "/openai/v1/chat/completions", body)).text();
   }
+  await windowOf(place, "otto", "olivia", { reason: "Nightly backup of the support models, OPS-17", uses: 20 });
   const approved = await held("alice", "/openai/v1/models/support-6b/weights");
   await place.api("olivia", `/api/v1/approvals/${approved}/approve`, { method: "POST" });
   const denied = await held("bot", "/openai/v1/chat/completions", chat("Export the list of customers as CSV."));

@@ -7,6 +7,7 @@ import type {
   ConnectionView,
   ContentView,
   ExplanationView,
+  GrantView,
   JournalView,
   LockView,
   PolicyView,
@@ -109,6 +110,18 @@ export const tokens = Object.assign(
     }),
   /** What a change of tokens concerns. */
   { all: ["tokens"] as const },
+);
+
+export const windows = Object.assign(
+  (mine: boolean) =>
+    queryOptions({
+      queryKey: ["grants", mine],
+      queryFn: ({ signal }) => get<{ grants: GrantView[] }>("api/v1/grants", { mine }, signal),
+      refetchInterval: 5_000,
+      placeholderData: keepPreviousData,
+    }),
+  /** What a change of windows concerns. */
+  { all: ["grants"] as const },
 );
 
 export const readiness = queryOptions({

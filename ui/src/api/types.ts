@@ -24,6 +24,7 @@ export type ExplanationView = Schemas["ExplanationView"];
 export type LockView = Schemas["LockView"];
 export type TokenView = Schemas["TokenView"];
 export type MadeToken = Schemas["MadeToken"];
+export type GrantView = Schemas["GrantView"];
 export type TrialView = Schemas["TrialView"];
 export type Problem = Schemas["Problem"];
 

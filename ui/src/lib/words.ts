@@ -24,6 +24,7 @@ const DEEDS: Record<string, string> = {
   "model.infer": "run %",
   "model.load": "load % into the server",
   "model.unload": "unload % from the server",
+  "access.grant": "open a window for calls without an approval of their own",
   "model.export": "export the weights of %",
   "lora.load": "load an adapter into %",
   "finetune.create": "fine-tune %",
@@ -91,7 +92,8 @@ export function sentence(it: Pick<ApprovalItem, "requester" | "operation" | "con
   parts.push({ text: behalf.length > 0 ? ", wants to " : " wants to " }, ...deed(operation));
   parts.push({ text: " over the connection " }, { text: connection, theirs: true });
   const tools = operation.tools.length;
-  if (tools > 0) parts.push({ text: `, with ${tools} ${tools === 1 ? "tool" : "tools"}` });
+  if (operation.class === "access.grant") parts.push({ text: `, for ${operation.tools.join(", ")}` });
+  else if (tools > 0) parts.push({ text: `, with ${tools} ${tools === 1 ? "tool" : "tools"}` });
   parts.push({ text: "." });
   return parts;
 }

@@ -15,10 +15,11 @@ import { Ago, Left } from "../parts/Time";
 import { Trouble } from "../parts/Trouble";
 import { Visible } from "../parts/Visible";
 import { MakeTokenDialog, RevokeDialog } from "./TokenDialog";
+import { Windows } from "./Windows";
 
 const COMMAND = "OPENAI_API_KEY=$(keyward token openai) your-tool";
 
-/** Client tokens: what tools that cannot sign in call with. */
+/** Client tokens, which tools that cannot sign in call with, and windows. */
 export function AccessPage() {
   const { mine } = accessRoute.useSearch();
   const navigate = useNavigate({ from: "/access" });
@@ -64,6 +65,7 @@ export function AccessPage() {
       ) : (
         <TokenTable tokens={data.tokens} may={may} onRevoke={setRevoking} />
       )}
+      <Windows mine={mine ?? false} asks={makes} />
       {making && <MakeTokenDialog onClose={() => setMaking(false)} />}
       {revoking && <RevokeDialog token={revoking} onClose={() => setRevoking(undefined)} />}
     </Page>

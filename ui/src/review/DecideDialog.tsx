@@ -1,4 +1,4 @@
-import { Button, Modal, Textarea } from "@mantine/core";
+import { Button, Modal, Select, Textarea } from "@mantine/core";
 import { type KeyboardEvent, useState } from "react";
 import type { ApprovalView } from "../api/types";
 import { sentence } from "../lib/words";
@@ -9,6 +9,19 @@ import { useDecision } from "./useDecision";
 /** What the gateway takes as a reason, in bytes. */
 const REASON_BYTES_MAX = 4096;
 
+/** Less than was asked for, in seconds; nothing: as it was asked for. */
+const LESS_WINDOW = [
+  { value: "", label: "As long as was asked for" },
+  { value: "600", label: "10 minutes at most" },
+  { value: "1800", label: "30 minutes at most" },
+  { value: "3600", label: "An hour at most" },
+];
+const LESS_CALL = [
+  { value: "", label: "The time that the rule gives" },
+  { value: "60", label: "A minute" },
+  { value: "300", label: "5 minutes" },
+];
+
 interface Props {
   approval: ApprovalView;
   decision: "approve" | "deny";
@@ -18,10 +31,12 @@ interface Props {
 /** Says once more what will happen, takes a reason, and decides. */
 export function DecideDialog({ approval, decision, onClose }: Props) {
   const [reason, setReason] = useState("");
+  const [less, setLess] = useState("");
   const { decide, pending, error } = useDecision(approval, onClose);
   const deny = decision === "deny";
   const long = new TextEncoder().encode(reason).length > REASON_BYTES_MAX;
-  const send = () => !long && decide(decision, reason);
+  const window = approval.operation.class === "access.grant";
+  const send = () => !long && decide(decision, reason, deny || !less ? undefined : Number(less));
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) send();
   };
@@ -39,9 +54,20 @@ export function DecideDialog({ approval, decision, onClose }: Props) {
         <p className="muted">
           {deny
             ? "It ends at once. Who asked is told your reason."
-            : "Exactly this request goes through, once. SHA-256 "}
+            : window
+              ? "It opens at once, and no longer than was asked for. SHA-256 "
+              : "Exactly this request goes through, once. SHA-256 "}
           {!deny && <code title={approval.digest}>{approval.digest.slice(0, 16)}…</code>}
         </p>
+        {!deny && (
+          <Select
+            label={window ? "Open for how long?" : "It may run within"}
+            data={window ? LESS_WINDOW : LESS_CALL}
+            value={less}
+            onChange={(value) => setLess(value ?? "")}
+            allowDeselect={false}
+          />
+        )}
         <Textarea
           label={deny ? "Why not?" : "Why? (optional)"}
           value={reason}

@@ -9,6 +9,8 @@ export type Decision = "approve" | "deny" | "cancel" | "nudge";
 interface Asked {
   decision: Decision;
   reason: string;
+  /** Approves less: within so many seconds. */
+  seconds?: number;
 }
 
 /** Decides over exactly the request that was shown: its digest goes along. However often it is pressed, it is sent once
@@ -17,8 +19,9 @@ export function useDecision(approval: ApprovalView, done: () => void) {
   const client = useQueryClient();
   const under = useRef(false);
   const mutation = useMutation({
-    mutationFn: ({ decision, reason }: Asked) => {
-      const body = decision === "nudge" ? {} : decision === "cancel" ? { reason } : { reason, digest: approval.digest };
+    mutationFn: ({ decision, reason, seconds }: Asked) => {
+      const body =
+        decision === "nudge" ? {} : decision === "cancel" ? { reason } : { reason, digest: approval.digest, seconds };
       return post<ApprovalView>(`api/v1/approvals/${encodeURIComponent(approval.id)}/${decision}`, body);
     },
     onSuccess: (after, { decision }) => {
@@ -31,10 +34,10 @@ export function useDecision(approval: ApprovalView, done: () => void) {
       under.current = false;
     },
   });
-  const decide = (decision: Decision, reason: string) => {
+  const decide = (decision: Decision, reason: string, seconds?: number) => {
     if (under.current) return;
     under.current = true;
-    mutation.mutate({ decision, reason });
+    mutation.mutate({ decision, reason, seconds });
   };
   return { decide, pending: mutation.isPending, error: mutation.error, reset: mutation.reset };
 }
