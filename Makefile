@@ -3,7 +3,7 @@
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/keyward-target
 KIT ?= $(HOME)/.cache/keyward-kit
 
-.PHONY: help demo test lint ui ui-test unit e2e e2e-ui doc bench bench-mask bench-policy fmt kit tools clean-kit
+.PHONY: help demo test lint ui ui-test unit e2e e2e-ui doc bench bench-holds bench-mask bench-policy fmt kit tools clean-kit
 
 help: ## list what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,10 @@ e2e-ui: tools kit ui ## the web interface of the real binary in a real browser; 
 bench: tools kit ## the gateway beside nginx and Envoy; writes bench/results
 	cargo build --release --locked -p keyward
 	$(KIT)/venv/bin/python bench/gateway/run.py
+
+bench-holds: tools kit ## what 10,000 held calls take, and how soon a decided one goes on; writes bench/results/holds.json
+	cargo build --release --locked -p keyward
+	$(KIT)/venv/bin/python bench/holds/run.py
 
 bench-policy: tools ## what a decision over 500 rules costs (criterion)
 	cargo bench --locked -p keyward-core
