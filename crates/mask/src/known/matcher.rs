@@ -188,8 +188,7 @@ impl KnownMatcher {
         // Four samples per step on a fixed-size array: no bounds checks in the loop that sees every byte.
         while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<{ 3 * STRIDE + GRAM }>()) {
             let samples = [0, STRIDE, 2 * STRIDE, 3 * STRIDE].map(|n| gram_at(block, n).unwrap_or_default());
-            // All four, without a branch for each.
-            if samples.iter().fold(false, |any, gram| any | self.maybe(*gram)) {
+            if samples.iter().any(|gram| self.maybe(*gram)) {
                 self.confirm_samples(text, at, hits);
             }
             at += 4 * STRIDE;
