@@ -6,7 +6,7 @@
 #![expect(unused_qualifications, reason = "utoipa qualifies the types of parameters in what it makes")]
 
 use axum::Json;
-use keyward_core::{ApprovalId, Principal};
+use keyward_core::ApprovalId;
 use keyward_store::{Approval, ApprovalFilter, ApprovalState, RequestSummary, StateFilter, WhyNot};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

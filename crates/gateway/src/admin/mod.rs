@@ -23,6 +23,7 @@ mod grants;
 mod locks;
 mod notifications;
 mod openapi;
+mod opening;
 mod page;
 mod people;
 mod sessions;
@@ -179,8 +180,8 @@ fn table() -> OpenApiRouter<Arc<Admin>> {
         .routes(routes!(notifications::nudge))
         .routes(routes!(grants::list))
         .routes(routes!(grants::show))
-        .routes(routes!(grants::ask))
-        .routes(routes!(grants::break_glass))
+        .routes(routes!(opening::ask))
+        .routes(routes!(opening::break_glass))
         .routes(routes!(grants::revoke))
         .routes(routes!(grants::review))
         .routes(routes!(content::show))

@@ -2,8 +2,6 @@
 //!
 //! Promise: only by role; a test and a new try are recorded before they happen. Addresses that are secrets are not shown.
 
-#![expect(unused_qualifications, reason = "utoipa qualifies the types of parameters in what it makes")]
-
 use axum::Json;
 use http::StatusCode;
 use keyward_core::NotificationId;

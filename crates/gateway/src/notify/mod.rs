@@ -135,11 +135,11 @@ impl Notifier {
 
     /// Watches approvals and tells what is due, until `stop`.
     pub async fn run(&self, shared: &Shared, stop: CancellationToken) {
-        let mut changes = shared.approvals.changes();
+        let mut approvals = shared.approvals.changes();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                changed = changes.recv() => match changed {
+                change = approvals.recv() => match change {
                     Ok(id) => self.changed(shared, id).await,
                     Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "changes of approvals were not told"),
                     Err(RecvError::Closed) => return,

@@ -187,7 +187,7 @@ fn link(public_url: &str, id: ApprovalId) -> String {
 }
 
 fn window_link(public_url: &str, id: GrantId) -> String {
-    format!("{public_url}/ui/access?grant={id}")
+    format!("{public_url}/access?grant={id}")
 }
 
 fn signals(risk: &Risk) -> Vec<String> {
@@ -203,8 +203,8 @@ fn inert(words: &str) -> String {
         | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{2069}'
         | '\u{feff}'
-        | '\u{61c}' => '\u{fffd}',
-        '\u{e0000}'..='\u{e007f}' => '\u{fffd}',
+        | '\u{61c}'
+        | '\u{e0000}'..='\u{e007f}' => '\u{fffd}',
         c if c.is_control() => '\u{fffd}',
         '@' => '\u{ff20}', // a full-width sign: no service reads a mention in it
         c => c,

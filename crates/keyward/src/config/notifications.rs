@@ -61,7 +61,7 @@ pub struct Email {
     pub host: String,
     /// Its port; 465 with `tls: always`, 587 with `starttls`, 25 with `never` when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub port: Option<u16>,
+    pub port: Option<u32>,
     /// How the connection is protected.
     #[serde(default)]
     pub tls: MailTls,
@@ -93,11 +93,12 @@ pub enum MailTls {
 impl Email {
     /// Its port.
     pub fn port(&self) -> u16 {
-        self.port.unwrap_or(match self.tls {
+        let usual = match self.tls {
             MailTls::Always => 465,
             MailTls::Starttls => 587,
             MailTls::Never => 25,
-        })
+        };
+        self.port.and_then(|port| u16::try_from(port).ok()).unwrap_or(usual)
     }
 }
 
@@ -151,6 +152,9 @@ impl Check<'_, '_> {
     }
 
     fn email(&mut self, path: &str, email: &Email) {
+        if email.port.is_some_and(|port| u16::try_from(port).is_err()) {
+            self.say(&format!("{path}.port"), "no port is that high", "a port is from 1 to 65535");
+        }
         if email.to.is_empty() {
             self.say(&format!("{path}.to"), "nobody gets it", "name at least one address");
         }

@@ -393,6 +393,10 @@ fn catalogue_112_what_was_pending_survives_a_kill_and_runs_once() {
     let first = scene.waiting(scene.export()).join().unwrap().unwrap();
     let id = first.header("keyward-approval").to_owned();
     let held = scene.waiting(scene.export());
+    until_true("it waits", || {
+        let metrics = call(scene.gateway.admin, "GET", "/metrics", &scene.world.alice(), &[], b"");
+        metrics.text().lines().any(|line| line == "keyward_held 1")
+    });
     scene.gateway.restart(&scene.world);
     // The one that waited was cut off, or was told to come back just before.
     assert!(held.join().unwrap().is_none_or(|answer| answer.status == 409));
@@ -420,7 +424,7 @@ fn catalogue_100_of_fifty_identical_calls_one_runs() {
     let held: Vec<_> = (0..CALLS).map(|_| scene.waiting(scene.export())).collect();
     let id = scene.asked();
     until_true("all of them to wait", || {
-        let metrics = call(scene.gateway.admin, "GET", "/metrics", "", &[], b"").text();
+        let metrics = call(scene.gateway.admin, "GET", "/metrics", &scene.world.alice(), &[], b"").text();
         metrics.lines().any(|line| line.starts_with("keyward_held") && line.ends_with(&format!(" {CALLS}")))
     });
     assert_eq!(scene.pending(), [&*id]);
@@ -451,7 +455,7 @@ fn catalogue_114_a_caller_that_goes_away_while_held_executes_nothing_later() {
     let id = scene.asked();
     caller.line.close();
     until_true("the caller to be gone", || {
-        let metrics = call(scene.gateway.admin, "GET", "/metrics", "", &[], b"").text();
+        let metrics = call(scene.gateway.admin, "GET", "/metrics", &scene.world.alice(), &[], b"").text();
         metrics.lines().any(|line| line.starts_with("keyward_held") && line.ends_with(" 0"))
     });
     scene.approve(&id);
