@@ -61,8 +61,11 @@ def test_the_token_as_basic_password(demo, curl):
 
 def test_two_credentials_are_ambiguous(demo, curl):
     alice = demo.tokens["alice"]
-    status, headers, _ = curl(f"{demo.base_url('openai')}/models", *bearer(alice), "-H", f"x-api-key: {alice}")
+    models = f"{demo.base_url('openai')}/models"
+    status, headers, _ = curl(models, *bearer(alice), "-H", f"x-api-key: {demo.tokens['olivia']}")
     assert (status, headers["x-should-retry"]) == (400, "false")
+    # The very same text in both is one credential, as Claude Code sends it.
+    assert curl(models, *bearer(alice), "-H", f"x-api-key: {alice}")[0] == 200
 
 
 def test_a_missing_token(demo, curl):
