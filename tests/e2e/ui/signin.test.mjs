@@ -183,10 +183,11 @@ test("a page of another origin decides nothing with the browser's cookie (catalo
       }, target);
       // What needs a preflight never went out; of the others the page may not even have the answer.
       assert.deepEqual(outcomes, ["failed", "failed", "failed"], host);
-      const [navigated] = await Promise.all([page.waitForResponse(target), page.evaluate(() => document.forms[0].submit())]);
+      const [navigated] = await Promise.all([page.waitForResponse(target), page.evaluate(() => void setTimeout(() => document.forms[0].submit()))]);
       assert.equal(navigated.status(), 403, host);
       assert.ok(answers.length > 0 && answers.every((status) => status === 403 || status === 405), `${host}: ${answers}`);
-      await page.close();
+      // Not waited for: the browser sometimes does not say that a page with a refused answer is closed.
+      page.close().catch(() => {});
     }
     // The cookie alone, from a page that says nothing, or one that says it is ours.
     const [{ value }] = await ours(tab);
