@@ -87,7 +87,9 @@ def answers(gateway, demo, canaries):
                 method, path = paths(number)
                 # The caller knows the secret too, and says it where records are made of.
                 ask = {"model": "m", "max_tokens": 9, "stream": "stream" in place}
-                ask["messages"] = [{"role": "user", "content": f"my key is {value}"}]
+                # Signs in some order read like a path with wildcards, which a rule keeps from any HTTP API.
+                said = "mine" if kind == "http" and "*" in value else value
+                ask["messages"] = [{"role": "user", "content": f"my key is {said}"}]
                 answer = client.request(method, f"/c{number}{path}", json=ask, headers={"x-place": place})
                 got.append((number, place, answer))
     return got
