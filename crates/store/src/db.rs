@@ -11,11 +11,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use keyward_core::People;
+use sqlx::query::Query;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-    SqliteTransaction,
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous, SqliteTransaction,
 };
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, Sqlite};
 
 use crate::StoreError;
 
@@ -140,6 +141,17 @@ impl Db {
     /// Dropped without commit, it changes nothing.
     pub(crate) async fn begin(&self) -> Result<SqliteTransaction<'static>, StoreError> {
         self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(|e| self.fault(e))
+    }
+
+    /// A change of one statement, in a transaction of its own: how many rows it changed.
+    pub(crate) async fn change(
+        &self,
+        statement: Query<'_, Sqlite, SqliteArguments>,
+    ) -> Result<u64, StoreError> {
+        let mut transaction = self.begin().await?;
+        let done = statement.execute(&mut *transaction).await.map_err(|e| self.fault(e))?;
+        transaction.commit().await.map_err(|e| self.fault(e))?;
+        Ok(done.rows_affected())
     }
 
     /// Where reads go.

@@ -88,8 +88,7 @@ impl Grant {
 impl Db {
     /// Keeps a new grant.
     pub async fn grant_add(&self, grant: &Grant) -> Result<(), StoreError> {
-        let mut transaction = self.begin().await?;
-        sqlx::query(
+        let statement = sqlx::query(
             "INSERT INTO access_grant (id, principal, connection, classes, reason, break_glass, approval, asked, seconds, \
              uses_max, uses, created_at, starts_at, expires_at, ended_why, review) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, '', '')",
@@ -107,29 +106,21 @@ impl Db {
         .bind(i64::from(grant.uses))
         .bind(grant.created_at.micros())
         .bind(grant.starts_at.map(Timestamp::micros))
-        .bind(grant.expires_at.map(Timestamp::micros))
-        .execute(&mut *transaction)
-        .await
-        .map_err(|e| self.fault(e))?;
-        transaction.commit().await.map_err(|e| self.fault(e))
+        .bind(grant.expires_at.map(Timestamp::micros));
+        self.change(statement).await.map(drop)
     }
 
     /// Opens a grant that waits. False when it does not wait any more.
     pub async fn grant_open(&self, grant: &Grant) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE access_grant SET seconds = $2, uses_max = $3, starts_at = $4, expires_at = $5 \
             WHERE id = $1 AND starts_at IS NULL AND ended_at IS NULL";
-        let mut transaction = self.begin().await?;
-        let done = sqlx::query(SQL)
+        let statement = sqlx::query(SQL)
             .bind(grant.id.to_string())
             .bind(i64::try_from(grant.seconds).unwrap_or(i64::MAX))
             .bind(grant.uses_max.map(i64::from))
             .bind(grant.starts_at.map(Timestamp::micros))
-            .bind(grant.expires_at.map(Timestamp::micros))
-            .execute(&mut *transaction)
-            .await
-            .map_err(|e| self.fault(e))?;
-        transaction.commit().await.map_err(|e| self.fault(e))?;
-        Ok(done.rows_affected() == 1)
+            .bind(grant.expires_at.map(Timestamp::micros));
+        Ok(self.change(statement).await? == 1)
     }
 
     /// Ends a grant that waits or is open. False when it was over already.
@@ -142,17 +133,12 @@ impl Db {
     ) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE access_grant SET ended_at = $2, ended_by = $3, ended_why = $4 \
             WHERE id = $1 AND ended_at IS NULL";
-        let mut transaction = self.begin().await?;
-        let done = sqlx::query(SQL)
+        let statement = sqlx::query(SQL)
             .bind(id.to_string())
             .bind(now.micros())
             .bind(by.map(|by| serde_json::json!(by).to_string()))
-            .bind(why)
-            .execute(&mut *transaction)
-            .await
-            .map_err(|e| self.fault(e))?;
-        transaction.commit().await.map_err(|e| self.fault(e))?;
-        Ok(done.rows_affected() == 1)
+            .bind(why);
+        Ok(self.change(statement).await? == 1)
     }
 
     /// Counts one use of an open grant: how many there are with it. None when there are no more.
@@ -180,17 +166,12 @@ impl Db {
     ) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE access_grant SET reviewed_at = $2, reviewed_by = $3, review = $4 \
             WHERE id = $1 AND break_glass = 1 AND reviewed_at IS NULL";
-        let mut transaction = self.begin().await?;
-        let done = sqlx::query(SQL)
+        let statement = sqlx::query(SQL)
             .bind(id.to_string())
             .bind(now.micros())
             .bind(serde_json::json!(by).to_string())
-            .bind(words)
-            .execute(&mut *transaction)
-            .await
-            .map_err(|e| self.fault(e))?;
-        transaction.commit().await.map_err(|e| self.fault(e))?;
-        Ok(done.rows_affected() == 1)
+            .bind(words);
+        Ok(self.change(statement).await? == 1)
     }
 
     /// The newest grants, at most [`GRANT_LIST_MAX`], and every one that waits, is open or wants a review.

@@ -33,8 +33,7 @@ impl Lock {
 impl Db {
     /// Keeps a new lock.
     pub async fn lock_add(&self, lock: &Lock) -> Result<(), StoreError> {
-        let mut transaction = self.begin().await?;
-        sqlx::query(
+        let statement = sqlx::query(
             "INSERT INTO lock (id, target, reason, created_by, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
         )
         .bind(lock.id.to_string())
@@ -42,26 +41,18 @@ impl Db {
         .bind(&lock.reason)
         .bind(person(&lock.created_by))
         .bind(lock.created_at.micros())
-        .bind(lock.expires_at.map(Timestamp::micros))
-        .execute(&mut *transaction)
-        .await
-        .map_err(|e| self.fault(e))?;
-        transaction.commit().await.map_err(|e| self.fault(e))
+        .bind(lock.expires_at.map(Timestamp::micros));
+        self.change(statement).await.map(drop)
     }
 
     /// Lifts a lock. False when there is none of this name that was not lifted.
     pub async fn lock_lift(&self, id: LockId, by: &PrincipalRef, now: Timestamp) -> Result<bool, StoreError> {
-        let mut transaction = self.begin().await?;
-        let done =
+        let statement =
             sqlx::query("UPDATE lock SET lifted_by = $2, lifted_at = $3 WHERE id = $1 AND lifted_at IS NULL")
                 .bind(id.to_string())
                 .bind(person(by))
-                .bind(now.micros())
-                .execute(&mut *transaction)
-                .await
-                .map_err(|e| self.fault(e))?;
-        transaction.commit().await.map_err(|e| self.fault(e))?;
-        Ok(done.rows_affected() == 1)
+                .bind(now.micros());
+        Ok(self.change(statement).await? == 1)
     }
 
     /// All locks that were not lifted, oldest first; some may be over by their own time.

@@ -64,6 +64,14 @@ impl Db {
         rows.map_err(|e| self.fault(e))?.iter().map(read).collect()
     }
 
+    /// When the next one is due; none where none waits.
+    pub async fn notification_next(&self) -> Result<Option<Timestamp>, StoreError> {
+        const SQL: &str = "SELECT min(next_at) FROM notification WHERE next_at IS NOT NULL";
+        let next: Option<i64> =
+            sqlx::query_scalar(SQL).fetch_one(self.reader()).await.map_err(|e| self.fault(e))?;
+        Ok(next.map(Timestamp::from_micros))
+    }
+
     /// Those that failed and are not tried again by themselves, newest first.
     pub async fn notification_dead(&self, most: u32) -> Result<Vec<Notification>, StoreError> {
         const SQL: &str = "SELECT * FROM notification WHERE next_at IS NULL ORDER BY id DESC LIMIT $1";
@@ -73,14 +81,8 @@ impl Db {
 
     /// Forgets one: it was told, or nobody wants it any more. False when there is none.
     pub async fn notification_remove(&self, id: NotificationId) -> Result<bool, StoreError> {
-        let mut transaction = self.begin().await?;
-        let done = sqlx::query("DELETE FROM notification WHERE id = $1")
-            .bind(id.to_string())
-            .execute(&mut *transaction)
-            .await
-            .map_err(|e| self.fault(e))?;
-        transaction.commit().await.map_err(|e| self.fault(e))?;
-        Ok(done.rows_affected() == 1)
+        let statement = sqlx::query("DELETE FROM notification WHERE id = $1").bind(id.to_string());
+        Ok(self.change(statement).await? == 1)
     }
 
     /// Notes that a try failed, and when the next is; none: it is not tried again by itself. Or, with no error, that it is
@@ -93,17 +95,12 @@ impl Db {
         error: &str,
     ) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE notification SET attempts = $2, next_at = $3, error = $4 WHERE id = $1";
-        let mut transaction = self.begin().await?;
-        let done = sqlx::query(SQL)
+        let statement = sqlx::query(SQL)
             .bind(id.to_string())
             .bind(i64::from(attempts))
             .bind(next_at.map(Timestamp::micros))
-            .bind(error)
-            .execute(&mut *transaction)
-            .await
-            .map_err(|e| self.fault(e))?;
-        transaction.commit().await.map_err(|e| self.fault(e))?;
-        Ok(done.rows_affected() == 1)
+            .bind(error);
+        Ok(self.change(statement).await? == 1)
     }
 }
 

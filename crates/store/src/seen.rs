@@ -5,13 +5,9 @@ use crate::{Db, StoreError};
 impl Db {
     /// Keeps a mark. Keeping one twice is keeping it once.
     pub async fn seen_add(&self, mark: i64) -> Result<(), StoreError> {
-        let mut transaction = self.begin().await?;
-        sqlx::query("INSERT INTO seen (mark) VALUES ($1) ON CONFLICT (mark) DO NOTHING")
-            .bind(mark)
-            .execute(&mut *transaction)
-            .await
-            .map_err(|e| self.fault(e))?;
-        transaction.commit().await.map_err(|e| self.fault(e))
+        let statement =
+            sqlx::query("INSERT INTO seen (mark) VALUES ($1) ON CONFLICT (mark) DO NOTHING").bind(mark);
+        self.change(statement).await.map(drop)
     }
 
     /// All marks, at most `most` of them.

@@ -39,8 +39,7 @@ pub struct ClientToken {
 impl Db {
     /// Keeps a new token.
     pub async fn client_token_add(&self, token: &ClientToken) -> Result<(), StoreError> {
-        let mut transaction = self.begin().await?;
-        sqlx::query(
+        let statement = sqlx::query(
             "INSERT INTO client_token (id, hash, name, owner, owner_client, owner_issued_at, connections, classes, \
              created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
@@ -53,23 +52,14 @@ impl Db {
         .bind(token.connections.as_ref().map(|names| serde_json::json!(names).to_string()))
         .bind(token.classes.as_ref().map(|classes| serde_json::json!(classes).to_string()))
         .bind(token.created_at.micros())
-        .bind(token.expires_at.micros())
-        .execute(&mut *transaction)
-        .await
-        .map_err(|e| self.fault(e))?;
-        transaction.commit().await.map_err(|e| self.fault(e))
+        .bind(token.expires_at.micros());
+        self.change(statement).await.map(drop)
     }
 
     /// Forgets a token. False when there is none.
     pub async fn client_token_remove(&self, id: ClientTokenId) -> Result<bool, StoreError> {
-        let mut transaction = self.begin().await?;
-        let done = sqlx::query("DELETE FROM client_token WHERE id = $1")
-            .bind(id.to_string())
-            .execute(&mut *transaction)
-            .await
-            .map_err(|e| self.fault(e))?;
-        transaction.commit().await.map_err(|e| self.fault(e))?;
-        Ok(done.rows_affected() == 1)
+        let statement = sqlx::query("DELETE FROM client_token WHERE id = $1").bind(id.to_string());
+        Ok(self.change(statement).await? == 1)
     }
 
     /// Forgets the tokens that were over before `over_before`, and writes when others were last used.
