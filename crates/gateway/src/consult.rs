@@ -13,19 +13,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use keyward_core::policy::RequestFindings;
 use keyward_core::{ConsultRule, Decision, OnFailure, Risk, Verdict};
 use keyward_secrets::SecretRef;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
 use crate::call::Call;
 use crate::clock;
 use crate::fetch::{FetchError, FetchLimits, FetchUrl};
+use crate::inject;
 use crate::session::Session;
+use crate::settings::Inject;
 
 /// The longest answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -37,8 +38,6 @@ const FINDINGS_MAX: usize = 100;
 /// Whom to ask.
 #[derive(Clone)]
 pub struct PointSettings {
-    /// What rules call it.
-    pub name: Arc<str>,
     /// Where questions are posted.
     pub url: FetchUrl,
     /// The bearer token that it wants.
@@ -154,10 +153,8 @@ impl Session {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(reference) = &point.token {
             let lease = self.gateway.shared.secrets.lease(reference).await.map_err(|_| Silent::Token)?;
-            let bearer = Zeroizing::new([b"Bearer ", lease.secret.expose()].concat());
-            let mut value = HeaderValue::from_bytes(&bearer).map_err(|_| Silent::Token)?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
+            inject::set_credential(&mut headers, &Inject::Bearer, &lease.secret)
+                .map_err(|_| Silent::Token)?;
         }
         let limits = FetchLimits { body_bytes_max: ANSWER_BYTES_MAX, deadline: point.timeout };
         let answer =

@@ -23,7 +23,7 @@ use crate::clock;
 const UNTOLD_FOR: Duration = Duration::from_mins(2);
 
 /// Changes that wait for somebody who is slow to hear of them.
-const CHANGES_KEPT: usize = 1_024;
+pub const CHANGES_KEPT: usize = 1_024;
 
 /// The approvals of this gateway and those who wait for them.
 #[derive(Clone)]

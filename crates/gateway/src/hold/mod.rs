@@ -24,7 +24,7 @@ use keyward_secrets::Lease;
 use keyward_store::{ApprovalState, Binding, CreateError, NewApproval, RequestSummary};
 
 pub use answers::{AnswerCopy, Answers, Kept, LastRun, RunningNote};
-pub use approvals::{Approvals, AskError, WAITERS_MAX, Watched};
+pub use approvals::{Approvals, AskError, CHANGES_KEPT, WAITERS_MAX, Watched};
 pub use patience::Patience;
 use spool::Spooled;
 pub use spool::{SPOOLED_BYTES_MIN, Spool};

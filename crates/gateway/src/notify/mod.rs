@@ -6,7 +6,7 @@
 //! refused where the target does not allow them by name (catalogue 118): *fails closed*.
 //!
 //! Exceptions: an approval that was asked for in the moment in which the process was killed may be told to nobody; it stands in
-//! the inbox. Who is slower than [`CHANGES_MAX`] changes misses some.
+//! the inbox. Who is slower than [`CHANGES_KEPT`](crate::hold::CHANGES_KEPT) changes misses some.
 
 pub mod notice;
 mod send;
@@ -28,8 +28,6 @@ pub use send::{Channel, SendError, Smtp, SmtpTls, Target, is_mailbox};
 use crate::clock;
 use crate::snapshot::Shared;
 
-/// Changes of approvals that are kept for the notifier while it is busy.
-pub const CHANGES_MAX: usize = 1_024;
 /// What people can be told of.
 pub const EVENTS: [&str; 4] =
     ["approval.pending", "approval.nudged", "approval.decided", "break_glass.opened"];
@@ -46,8 +44,8 @@ pub const PAUSES: [Duration; 6] = [
 pub const NUDGE_EVERY: Duration = Duration::from_mins(5);
 /// How many are sent at once.
 const BATCH: u32 = 16;
-/// How often it is looked whether something is due.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a database that does not answer is left alone.
+const DATABASE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Whom the configuration names, and what links begin with.
 #[derive(Default)]
@@ -136,7 +134,14 @@ impl Notifier {
     /// Watches approvals and tells what is due, until `stop`.
     pub async fn run(&self, shared: &Shared, stop: CancellationToken) {
         let mut approvals = shared.approvals.changes();
+        let mut next = Some(clock::now()); // what an earlier run left
         loop {
+            let due = async {
+                match next {
+                    Some(at) => tokio::time::sleep(at.since(clock::now())).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 () = stop.cancelled() => return,
                 change = approvals.recv() => match change {
@@ -145,14 +150,15 @@ impl Notifier {
                     Err(RecvError::Closed) => return,
                 },
                 () = self.wake.notified() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = due => {}
             }
-            if let Err(error) = self.send_due(shared).await {
+            next = self.send_due(shared).await.unwrap_or_else(|error| {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "notifications wait for the database"
                 );
-            }
+                Some(clock::now().plus(DATABASE_PAUSE))
+            });
         }
     }
 
@@ -177,11 +183,12 @@ impl Notifier {
         }
     }
 
-    async fn send_due(&self, shared: &Shared) -> Result<(), StoreError> {
+    /// Tells what is due; when the next is.
+    async fn send_due(&self, shared: &Shared) -> Result<Option<Timestamp>, StoreError> {
         loop {
             let due = self.db.notification_due(clock::now(), BATCH).await?;
             if due.is_empty() {
-                return Ok(());
+                return self.db.notification_next().await;
             }
             let tries = due.iter().map(|one| self.try_one(one, shared));
             for done in futures_util::future::join_all(tries).await {
