@@ -222,7 +222,10 @@ pub enum FetchError {
 
 /// The client: cheap to clone; its few idle connections are shared.
 #[derive(Clone)]
-pub struct FetchClient(Arc<Clients>);
+pub struct FetchClient {
+    clients: Arc<Clients>,
+    reach: Reach,
+}
 
 type Connected = Client<HttpsConnector<HttpConnector<Names>>, Full<Bytes>>;
 
@@ -276,7 +279,14 @@ impl FetchClient {
                 .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
                 .build(connector)
         };
-        Ok(Self(Arc::new(Clients { anywhere: client(Reach::Anywhere), outside: client(Reach::Outside) })))
+        let clients = Clients { anywhere: client(Reach::Anywhere), outside: client(Reach::Outside) };
+        Ok(Self { clients: Arc::new(clients), reach: Reach::Anywhere })
+    }
+
+    /// The same client, going no farther than that.
+    #[must_use]
+    pub fn within(&self, reach: Reach) -> Self {
+        Self { clients: Arc::clone(&self.clients), reach }
     }
 
     /// GETs a JSON document; any status is an answer.
@@ -293,23 +303,10 @@ impl FetchClient {
         body: Bytes,
         limits: FetchLimits,
     ) -> Result<Fetched, FetchError> {
-        self.send_within(Reach::Anywhere, method, url, headers, body, limits).await
-    }
-
-    /// [`Self::send`], no farther than that.
-    pub async fn send_within(
-        &self,
-        reach: Reach,
-        method: Method,
-        url: &FetchUrl,
-        headers: HeaderMap,
-        body: Bytes,
-        limits: FetchLimits,
-    ) -> Result<Fetched, FetchError> {
         // A host that is an address is not looked up.
         let host = url.0.host().unwrap_or_default();
         let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        if reach == Reach::Outside && literal.is_ok_and(is_private) {
+        if self.reach == Reach::Outside && literal.is_ok_and(is_private) {
             return Err(FetchError::Inside);
         }
         let mut request = Request::new(Full::new(body));
@@ -319,20 +316,19 @@ impl FetchClient {
         let headers = request.headers_mut();
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("keyward/", env!("CARGO_PKG_VERSION"))));
-        tokio::time::timeout(limits.deadline, self.exchange(reach, request, limits.body_bytes_max))
+        tokio::time::timeout(limits.deadline, self.exchange(request, limits.body_bytes_max))
             .await
             .map_err(|_| FetchError::Deadline)?
     }
 
     async fn exchange(
         &self,
-        reach: Reach,
         request: Request<Full<Bytes>>,
         body_bytes_max: usize,
     ) -> Result<Fetched, FetchError> {
-        let client = match reach {
-            Reach::Anywhere => &self.0.anywhere,
-            Reach::Outside => &self.0.outside,
+        let client = match self.reach {
+            Reach::Anywhere => &self.clients.anywhere,
+            Reach::Outside => &self.clients.outside,
         };
         let response = client.request(request).await.map_err(|e| FetchError::Unreachable(e.into()))?;
         let (head, mut incoming) = response.into_parts();
@@ -357,7 +353,8 @@ impl FetchClient {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether a host is this machine: `localhost`, or a loopback address.
+pub fn is_loopback(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

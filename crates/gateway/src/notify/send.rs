@@ -117,7 +117,7 @@ pub enum SendError {
     /// The relay did not take it.
     #[error("the mail relay did not take it")]
     Smtp(#[source] lettre::transport::smtp::Error),
-    /// The system's time cannot be written.
+    /// Not done in time.
     #[error("took too long")]
     Deadline,
 }
@@ -201,7 +201,7 @@ impl Target {
     ) -> Result<(), SendError> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let limits = FetchLimits { body_bytes_max: ANSWER_BYTES_MAX, deadline: TRY_MAX };
-        let answer = http.send_within(self.reach(), Method::POST, url, headers, body, limits).await?;
+        let answer = http.within(self.reach()).send(Method::POST, url, headers, body, limits).await?;
         if answer.status.is_success() { Ok(()) } else { Err(SendError::Status(answer.status)) }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use keyward_gateway::fetch::is_loopback;
 use keyward_gateway::notify::{EVENTS, is_mailbox};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -166,8 +167,6 @@ impl Check<'_, '_> {
                 self.say(&format!("{path}.{field}"), &format!("`{address}` is no e-mail address"), help);
             }
         }
-        let loopback = email.host == "localhost"
-            || email.host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
         if !is_host_name(&email.host) && email.host.parse::<std::net::IpAddr>().is_err() {
             self.say(
                 &format!("{path}.host"),
@@ -175,7 +174,7 @@ impl Check<'_, '_> {
                 "such as smtp.example.com",
             );
         }
-        if email.tls == MailTls::Never && (!loopback || email.password.is_some()) {
+        if email.tls == MailTls::Never && (!is_loopback(&email.host) || email.password.is_some()) {
             let help =
                 "use `tls: always` or `starttls`; without TLS only a relay on loopback, without a password";
             self.say(

@@ -1,9 +1,8 @@
 //! URLs as configuration may write them: `http` or `https`, a host, a port, a path. Nothing that could hide a secret
 //! or be read in two ways.
 
-use std::net::IpAddr;
-
 use keyward_core::Upstream;
+use keyward_gateway::fetch::is_loopback;
 
 /// Why a text is not such a URL; the text is not in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -92,9 +91,7 @@ impl HttpUrl {
 
     /// Whether the host is this machine: `localhost`, or a loopback address.
     pub fn is_loopback(&self) -> bool {
-        let host: &str = &self.target.host;
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        is_loopback(&self.target.host)
     }
 }
 

@@ -89,14 +89,12 @@ pub(super) fn settings(loaded: &Loaded, data: SocketAddr, admin: SocketAddr) -> 
 fn point(point: &DecisionPoint) -> Result<(Arc<str>, PointSettings), Failure> {
     let named = |error: &FetchError| Failure::caused(error, format!("check decision point `{}`", point.name));
     let plain = if point.insecure_http { PlainHttp::Anywhere } else { PlainHttp::LoopbackOnly };
-    let name: Arc<str> = point.name.as_str().into();
     let settings = PointSettings {
-        name: Arc::clone(&name),
         url: FetchUrl::parse(&point.url, plain).map_err(|error| named(&error))?,
         token: point.token.as_ref().map(|reference| reference.0.clone()),
         timeout: point.timeout.get(),
     };
-    Ok((name, settings))
+    Ok((point.name.as_str().into(), settings))
 }
 
 /// Somebody who is told.
