@@ -100,11 +100,8 @@ impl ApprovalRule {
     /// Whether who may approve this, and as many of them, may approve `other` as well: it names each list that `other`
     /// names, and at least as many people.
     pub fn covers(&self, other: &Self) -> bool {
-        let lists = |rule: &'_ Self| -> Vec<Vec<String>> {
-            std::iter::once(&rule.approvers).chain(&rule.and).cloned().collect()
-        };
-        let mine = lists(self);
-        lists(other).iter().all(|list| mine.contains(list)) && self.min >= other.min
+        let names_all_of = |list: &Vec<String>| self.approvers == *list || self.and.contains(list);
+        names_all_of(&other.approvers) && other.and.iter().all(names_all_of) && self.min >= other.min
     }
 }
 
@@ -307,26 +304,23 @@ impl Decision {
             (mine, other) => mine.or_else(|| other.clone()),
         };
         self.approval = asked.filter(|_| self.verdict == Verdict::Approve);
-        for mask in &other.mask {
-            if !self.mask.contains(mask) {
-                self.mask.push(mask.clone());
-            }
-        }
-        for limit in &other.limits {
-            if !self.limits.contains(limit) {
-                self.limits.push(limit.clone());
-            }
-        }
-        for consult in &other.consult {
-            if !self.consult.contains(consult) {
-                self.consult.push(consult.clone());
-            }
-        }
+        add_missing(&mut self.mask, &other.mask);
+        add_missing(&mut self.limits, &other.limits);
+        add_missing(&mut self.consult, &other.consult);
         for (mine, other) in [(&mut self.matched, &other.matched), (&mut self.observed, &other.observed)] {
             mine.extend(other.iter().cloned());
             mine.sort();
             mine.dedup();
         }
         self
+    }
+}
+
+/// Adds what is not there yet.
+fn add_missing<T: Clone + PartialEq>(to: &mut Vec<T>, more: &[T]) {
+    for one in more {
+        if !to.contains(one) {
+            to.push(one.clone());
+        }
     }
 }

@@ -173,10 +173,7 @@ impl Session {
         operation: &Operation,
         headers: &http::HeaderMap,
     ) -> Result<(), Refusal> {
-        let risk = Risk::of(keyward_core::risk::shown(operation, clock::now(), false));
-        let findings = RequestFindings::default();
-        let decision = self.decide_on(operation, headers, (Some(&findings), Some(&risk)));
-        self.note(&decision, operation);
+        let decision = self.judge_in_answer(operation, headers);
         let why = match (decision.verdict, &decision.rule) {
             (Verdict::Allow, _) | (Verdict::Block, None) => return Ok(()),
             (Verdict::Block, Some(_)) => "a tool call in the model's answer was stopped",
@@ -197,10 +194,7 @@ impl Session {
         headers: &http::HeaderMap,
         why: &str,
     ) -> Result<(), Refusal> {
-        let risk = Risk::of(keyward_core::risk::shown(operation, clock::now(), false));
-        let findings = RequestFindings::default();
-        let decision = self.decide_on(operation, headers, (Some(&findings), Some(&risk)));
-        self.note(&decision, operation);
+        let decision = self.judge_in_answer(operation, headers);
         let mut refusal = blocked(&decision);
         let told = match decision.verdict {
             Verdict::Allow => return Ok(()),
@@ -217,6 +211,15 @@ impl Session {
         refusal.public =
             format!("{said} (the answer turned out to be weights of a model by {why}{told}).").into();
         Err(refusal)
+    }
+
+    /// What the rules say of something that an answer turned out to hold, which detectors looked at on no request.
+    fn judge_in_answer(&self, operation: &Operation, headers: &http::HeaderMap) -> Arc<Decision> {
+        let risk = Risk::of(keyward_core::risk::shown(operation, clock::now(), false));
+        let findings = RequestFindings::default();
+        let decision = self.decide_on(operation, headers, (Some(&findings), Some(&risk)));
+        self.note(&decision, operation);
+        decision
     }
 
     /// Counts what rules in `mode: observe` would have done, and writes the decision's line of the log. Calls that merely

@@ -84,6 +84,15 @@ impl ConnectionView {
     }
 }
 
+impl Caller {
+    /// The connection that a change names.
+    pub(super) fn place(&self, connection: &str) -> Result<&Arc<Target>, Problem> {
+        self.gateway.routes.named(connection).ok_or_else(|| {
+            Problem::bad_request("No connection has this name; `keyward connections ls` lists them.")
+        })
+    }
+}
+
 /// List connections
 #[utoipa::path(get, path = "/api/v1/connections", tag = "connections", security(("token" = [])),
     responses((status = 200, description = "All of them, by name", body = ConnectionList), OnRead))]

@@ -68,10 +68,10 @@ pub(super) async fn ask(change: Change<AskGrant>) -> Result<Json<GrantView>, Pro
     let id = GrantId::new(clock::fresh_id());
     let target = format!("{id} on {}", asked.connection);
     let refuse = |problem| caller.denied(ACTION, &target, problem);
-    let (place, new) = caller.new_grant(&asked).map_err(refuse)?;
+    let (place, new, rule) = caller.new_grant(&asked).map_err(refuse)?;
     caller.record(ACTION, &target)?;
     let shared = &caller.gateway.shared;
-    let approval = approval_of(&caller, &place, id, &new);
+    let approval = approval_of(&caller, place, id, (&new, rule));
     let approval_id = approval.id;
     let watched = shared.approvals.ask(approval, RequestId::new(clock::fresh_id())).await;
     drop(watched.map_err(|error| refuse(not_asked(error)))?);
@@ -83,7 +83,7 @@ pub(super) async fn ask(change: Change<AskGrant>) -> Result<Json<GrantView>, Pro
 
 impl Caller {
     /// What is asked for, within its bounds and what the policy lets be asked for.
-    fn new_grant(&self, asked: &AskGrant) -> Result<(Arc<Target>, NewGrant), Problem> {
+    fn new_grant(&self, asked: &AskGrant) -> Result<(&Target, NewGrant, ApprovalRule), Problem> {
         let place = self.place(&asked.connection)?;
         let reason = reasoned(&asked.reason)?;
         if asked.classes.is_empty() || asked.classes.len() > CLASSES_MAX {
@@ -118,29 +118,19 @@ impl Caller {
             reason,
             life,
             uses_max: asked.uses,
-            asked: Some(rule),
+            asked: Some(rule.clone()),
         };
-        Ok((place, new))
-    }
-
-    fn place(&self, connection: &str) -> Result<Arc<Target>, Problem> {
-        let found = self.gateway.routes.named(connection).map(Arc::clone);
-        found.ok_or_else(|| {
-            Problem::bad_request("No connection has this name; `keyward connections ls` lists them.")
-        })
+        Ok((place, new, rule))
     }
 }
 
 /// The approval that opens a window: an operation of its own, before those who would approve each call.
-fn approval_of(caller: &Caller, place: &Target, id: GrantId, new: &NewGrant) -> NewApproval {
-    let rule = new.asked.clone().unwrap_or(ApprovalRule {
-        approvers: Vec::new(),
-        and: Vec::new(),
-        min: 1,
-        ttl: LIFE,
-        bind: keyward_core::Bind::Request,
-        grant: None,
-    });
+fn approval_of(
+    caller: &Caller,
+    place: &Target,
+    id: GrantId,
+    (new, rule): (&NewGrant, ApprovalRule),
+) -> NewApproval {
     let classes: Vec<String> = new.classes.iter().map(ToString::to_string).collect();
     let asked = json!({"grant": id, "connection": new.connection, "classes": classes, "seconds": new.life.as_secs(),
         "uses": new.uses_max, "reason": new.reason});
@@ -161,7 +151,6 @@ fn approval_of(caller: &Caller, place: &Target, id: GrantId, new: &NewGrant) -> 
     let connection = &place.settings.connection;
     let digest = RequestDigest::of(&new.principal, connection, &operation, &[], body.as_bytes());
     let policy_version = caller.gateway.policy.version().to_string();
-    let span = Duration::from_secs(new.life.as_secs());
     let signals = new.classes.iter().flat_map(|class| {
         let of = Operation { class: *class, ..operation.clone() };
         risk::shown(&of, clock::now(), false).collect::<Vec<_>>()
@@ -175,7 +164,7 @@ fn approval_of(caller: &Caller, place: &Target, id: GrantId, new: &NewGrant) -> 
         rule: "access-window".to_owned(),
         reason: format!(
             "A window of {} s on {} for {}: {}",
-            span.as_secs(),
+            new.life.as_secs(),
             connection.name,
             classes.join(", "),
             new.reason

@@ -157,9 +157,7 @@ pub(super) async fn attempt(change: Change<Trial>) -> Result<Json<TrialView>, Pr
 
 fn tried(caller: &Caller, asked: &Trial) -> Result<TrialView, Problem> {
     let policy = &caller.gateway.policy;
-    let target = caller.gateway.routes.named(&asked.connection).ok_or_else(|| {
-        Problem::bad_request("No connection has this name; `keyward connections ls` lists them.")
-    })?;
+    let target = caller.place(&asked.connection)?;
     let principal = principal(caller, &asked.who)?;
     let (parts, body) = request(asked)?;
     let scene = match scene(&target.settings, principal, parts, body.as_bytes(), policy.reads_findings()) {
