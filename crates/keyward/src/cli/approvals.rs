@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::client::{Client, Remote, duration};
+use super::client::{Client, Remote, span};
 use super::{Session, safe, view};
 use crate::exit::{Exit, Failure};
 
@@ -129,8 +129,8 @@ async fn answer(command: ApprovalsCommand, client: &Client, session: &Session) -
             let approval = client.get(&["approvals", &id], &[]).await?;
             session.output.object(&approval, || whole(&approval))
         }
-        ApprovalsCommand::Approve { id, reason, digest, span, uses } => {
-            let seconds = span.as_deref().map(super::grants::seconds).transpose()?;
+        ApprovalsCommand::Approve { id, reason, digest, span: within, uses } => {
+            let seconds = within.as_deref().map(span).transpose()?.map(|span| span.as_secs());
             let body = json!({"reason": reason, "digest": digest, "seconds": seconds, "uses": uses});
             decide(client, session, &id, "approve", &body).await
         }
@@ -141,12 +141,7 @@ async fn answer(command: ApprovalsCommand, client: &Client, session: &Session) -
             decide(client, session, &id, "cancel", &json!({"reason": reason})).await
         }
         ApprovalsCommand::Wait { id, timeout } => {
-            let patience = match timeout.as_deref() {
-                None => None,
-                Some(text) => Some(duration(text).ok_or_else(|| {
-                    Failure::usage("this is not a span of time", "write it as 90s, 30m or 2h")
-                })?),
-            };
+            let patience = timeout.as_deref().map(span).transpose()?;
             wait(client, session, &id, patience).await
         }
     }

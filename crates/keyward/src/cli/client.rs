@@ -289,6 +289,11 @@ pub(super) fn moment(text: Option<&str>, now: jiff::Timestamp) -> Result<Option<
     })
 }
 
+/// A span of time as an option says it.
+pub(super) fn span(text: &str) -> Result<Duration, Failure> {
+    duration(text).ok_or_else(|| Failure::usage("this is not a span of time", "write it as 90s, 30m or 2h"))
+}
+
 /// A span of time: a number and `s`, `m`, `h` or `d`.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let (unit_at, unit) = text.char_indices().next_back()?;

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::client::{Client, Remote, duration};
+use super::client::{Client, Remote, span};
 use super::{Session, view};
 use crate::exit::Failure;
 
@@ -101,8 +101,8 @@ pub(super) fn run(args: GrantsArgs, session: &Session) -> Result<(), Failure> {
 async fn answer(command: GrantsCommand, client: &Client, session: &Session) -> Result<(), Failure> {
     let output = session.output;
     match command {
-        GrantsCommand::Request { connection, classes, span, uses, reason } => {
-            let asked = json!({"connection": connection, "classes": classes, "seconds": seconds(&span)?, "uses": uses,
+        GrantsCommand::Request { connection, classes, span: window, uses, reason } => {
+            let asked = json!({"connection": connection, "classes": classes, "seconds": span(&window)?.as_secs(), "uses": uses,
                 "reason": reason});
             let grant = client.post(&["grants"], &asked).await?;
             let approval = view::at(&grant, "/approval");
@@ -146,7 +146,7 @@ pub(super) fn break_glass(args: BreakGlassArgs, session: &Session) -> Result<(),
             let grant = client.post(&["grants", &id, "review"], &json!({"reason": reason})).await?;
             return output.object(&grant, || format!("you signed for {id}\n"));
         }
-        let seconds = args.span.as_deref().map(seconds).transpose()?;
+        let seconds = args.span.as_deref().map(span).transpose()?.map(|span| span.as_secs());
         let asked = json!({"connection": args.connection, "seconds": seconds, "reason": args.reason});
         let grant = client.post(&["break-glass"], &asked).await?;
         let id = view::at(&grant, "/id");
@@ -155,13 +155,6 @@ pub(super) fn break_glass(args: BreakGlassArgs, session: &Session) -> Result<(),
         ));
         output.object(&grant, || facts(&grant))
     })
-}
-
-/// The seconds of a span of time as people write it.
-pub(super) fn seconds(span: &str) -> Result<u64, Failure> {
-    let span = duration(span)
-        .ok_or_else(|| Failure::usage("this is not a span of time", "write it as 90s, 30m or 2h"))?;
-    Ok(span.as_secs())
 }
 
 fn classes(row: &Value) -> String {

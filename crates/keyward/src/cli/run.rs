@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use clap::Args;
 use futures_util::FutureExt as _;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::process::Command;
 use zeroize::Zeroizing;
 
 use super::child::{self, Signals};
-use super::client::{Client, Remote, duration};
+use super::client::{Client, Remote, span};
 use super::endpoints::{self, DataUrl, Endpoint};
 use super::variables::{self, Setting};
-use super::{Session, view};
+use super::{Session, tokens, view};
 use crate::exit::{Exit, Failure};
 
 /// How long revoking may take when the command has ended.
@@ -139,14 +139,8 @@ fn environment(
 }
 
 async fn make(client: &Client, args: &RunArgs) -> Result<Made, Failure> {
-    let span = duration(&args.span)
-        .ok_or_else(|| Failure::usage("this is not a span of time", "write it as 90s, 30m or 2h"))?;
-    let mut body = json!({
-        "connections": args.connections, "all": args.connections.is_empty(), "seconds": span.as_secs(),
-        "name": name(args)});
-    if let (false, Some(body)) = (args.classes.is_empty(), body.as_object_mut()) {
-        body.insert("classes".to_owned(), json!(args.classes));
-    }
+    let all = args.connections.is_empty();
+    let body = tokens::body(&args.connections, all, &args.classes, span(&args.span)?, &name(args));
     let mut made = client.post(&["tokens"], &body).await?;
     let text = match made.get_mut("token").map(Value::take) {
         Some(Value::String(text)) if !text.is_empty() => Zeroizing::new(text),

@@ -1,9 +1,11 @@
 //! `keyward token` and `keyward tokens`: short-lived tokens for tools that cannot sign in by themselves.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::client::{Client, Remote, duration};
+use super::client::{Client, Remote, span};
 use super::{Session, view};
 use crate::exit::{Exit, Failure};
 
@@ -81,15 +83,24 @@ impl Wanted {
     /// The body that asks for it.
     pub(super) fn body(&self, for_workload: bool) -> Result<Value, Failure> {
         let usual = if for_workload { "15m" } else { "1h" };
-        let span = duration(self.span.as_deref().unwrap_or(usual))
-            .ok_or_else(|| Failure::usage("this is not a span of time", "write it as 90s, 30m or 2h"))?;
-        let mut body = json!({
-            "connections": self.connections, "all": self.all, "seconds": span.as_secs(), "name": self.name});
-        if let (false, Some(body)) = (self.classes.is_empty(), body.as_object_mut()) {
-            body.insert("classes".to_owned(), json!(self.classes));
-        }
-        Ok(body)
+        let life = span(self.span.as_deref().unwrap_or(usual))?;
+        Ok(body(&self.connections, self.all, &self.classes, life, &self.name))
     }
+}
+
+/// The body that asks for a token; without classes it is for all.
+pub(super) fn body(
+    connections: &[String],
+    all: bool,
+    classes: &[String],
+    life: Duration,
+    name: &str,
+) -> Value {
+    let mut body = json!({"connections": connections, "all": all, "seconds": life.as_secs(), "name": name});
+    if let (false, Some(body)) = (classes.is_empty(), body.as_object_mut()) {
+        body.insert("classes".to_owned(), json!(classes));
+    }
+    body
 }
 
 /// Lists or revokes tokens.
