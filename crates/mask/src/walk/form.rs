@@ -39,9 +39,16 @@ struct Name {
 impl Name {
     fn push(&mut self, piece: &[u8]) {
         self.bytes = self.bytes.saturating_add(piece.len());
-        self.end.extend_from_slice(piece);
+        self.end
+            .extend_from_slice(piece.get(piece.len().saturating_sub(NAME_BYTES_MAX)..).unwrap_or_default());
         let over = self.end.len().saturating_sub(NAME_BYTES_MAX);
         self.end.drain(..over);
+    }
+
+    /// Ready for the next one, in the same room.
+    fn clear(&mut self) {
+        self.end.clear();
+        self.bytes = 0;
     }
 
     /// All of it; none where it is longer than any that a rule names.
@@ -137,6 +144,6 @@ impl Form {
             self.state = State::Name;
             self.strand.begin(self.position, &[]);
         }
-        self.name = Name::default();
+        self.name.clear();
     }
 }
