@@ -7,9 +7,9 @@ import type { TokenView } from "../api/types";
 import { useKeys } from "../app/keys";
 import { accessRoute } from "../app/routes";
 import { same } from "../lib/people";
-import { personName } from "../lib/words";
 import { Bones } from "../parts/Bones";
 import { Empty } from "../parts/Empty";
+import { Owner } from "../parts/Owner";
 import { Page } from "../parts/Page";
 import { Ago, Left } from "../parts/Time";
 import { Trouble } from "../parts/Trouble";
@@ -104,9 +104,7 @@ function TokenTable({ tokens, may, onRevoke }: TableProps) {
                 </small>
               </td>
               <td data-label="Owner" className="owner">
-                <span title={`${token.owner.issuer}#${token.owner.subject}`}>
-                  <Visible text={personName(token.owner)} />
-                </span>
+                <Owner who={token.owner} />
               </td>
               <td data-label="For" className="scope">
                 <Scope token={token} />

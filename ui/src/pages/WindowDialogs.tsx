@@ -1,6 +1,6 @@
 import { Button, Modal, MultiSelect, NumberInput, Select, Textarea } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { type FormEvent, type ReactNode, useState } from "react";
+import { type FormEvent, useState } from "react";
 import { post } from "../api/client";
 import { connections, windows } from "../api/queries";
 import type { GrantView } from "../api/types";
@@ -9,11 +9,10 @@ import { CLASSES, personName } from "../lib/words";
 import { Trouble } from "../parts/Trouble";
 import { useChange } from "../parts/useChange";
 import { Visible } from "../parts/Visible";
+import { WordsDialog } from "../parts/WordsDialog";
 import { WindowScope } from "./Windows";
 
 const EMPTY: NewWindowForm = { connection: null, classes: [], seconds: "3600", uses: "", reason: "" };
-
-const tooLong = (words: string) => new TextEncoder().encode(words).length > WORDS_BYTES_MAX;
 
 /** Asks for a window; who would approve each call finds it in the inbox. */
 export function AskWindowDialog({ onClose }: { onClose: () => void }) {
@@ -22,7 +21,7 @@ export function AskWindowDialog({ onClose }: { onClose: () => void }) {
   const ask = () => post<GrantView>("api/v1/grants", newWindow(form));
   const { run, pending, error } = useChange(ask, windows.all, onClose);
   const set = (change: Partial<NewWindowForm>) => setForm((old) => ({ ...old, ...change }));
-  const long = tooLong(form.reason);
+  const long = new TextEncoder().encode(form.reason).length > WORDS_BYTES_MAX;
   const ready = !!form.connection && form.classes.length > 0 && form.reason.trim() !== "" && !long;
   const send = (event: FormEvent) => {
     event.preventDefault();
@@ -94,19 +93,37 @@ interface Props {
   onClose: () => void;
 }
 
+const change = (grant: GrantView, action: string) => (reason: string) =>
+  post(`api/v1/grants/${encodeURIComponent(grant.id)}/${action}`, { reason: reason.trim() });
+
+function Which({ grant }: { grant: GrantView }) {
+  return (
+    <>
+      <p className="sentence">
+        <Visible text={grant.reason} />, of <Visible text={personName(grant.requester)} />
+      </p>
+      <WindowScope grant={grant} />
+    </>
+  );
+}
+
 /** Ends a window. */
 export function EndWindowDialog({ grant, onClose }: Props) {
   return (
     <WordsDialog
-      grant={grant}
-      onClose={onClose}
-      action="revoke"
       title="End this window?"
       label="Why? (optional)"
       button="End it"
+      bytesMax={WORDS_BYTES_MAX}
       deny
+      change={change(grant, "revoke")}
+      concerns={windows.all}
+      onClose={onClose}
     >
-      Calls of it that are under way end with an error, and the next one needs an approval again.
+      <Which grant={grant} />
+      <p className="muted">
+        Calls of it that are under way end with an error, and the next one needs an approval again.
+      </p>
     </WordsDialog>
   );
 }
@@ -115,62 +132,17 @@ export function EndWindowDialog({ grant, onClose }: Props) {
 export function SignDialog({ grant, onClose }: Props) {
   return (
     <WordsDialog
-      grant={grant}
-      onClose={onClose}
-      action="review"
       title="Sign for this break-glass?"
       label="What did you find?"
       button="Sign"
+      bytesMax={WORDS_BYTES_MAX}
       needed
+      change={change(grant, "review")}
+      concerns={windows.all}
+      onClose={onClose}
     >
-      You looked at what was done while the glass was broken, and say so with your name.
+      <Which grant={grant} />
+      <p className="muted">You looked at what was done while the glass was broken, and say so with your name.</p>
     </WordsDialog>
-  );
-}
-
-interface WordsProps extends Props {
-  action: "revoke" | "review";
-  title: string;
-  label: string;
-  button: string;
-  children: ReactNode;
-  needed?: boolean;
-  deny?: boolean;
-}
-
-function WordsDialog({ grant, onClose, action, title, label, button, children, needed, deny }: WordsProps) {
-  const [reason, setReason] = useState("");
-  const change = () => post(`api/v1/grants/${encodeURIComponent(grant.id)}/${action}`, { reason: reason.trim() });
-  const { run, pending, error } = useChange(change, windows.all, onClose);
-  const ready = !tooLong(reason) && (!needed || reason.trim() !== "");
-  return (
-    <Modal opened onClose={onClose} title={title} closeButtonProps={{ "aria-label": "Close" }}>
-      <div className="dialog">
-        <p className="sentence">
-          <Visible text={grant.reason} />, of <Visible text={personName(grant.requester)} />
-        </p>
-        <WindowScope grant={grant} />
-        <p className="muted">{children}</p>
-        <Textarea
-          label={label}
-          value={reason}
-          onChange={(event) => setReason(event.currentTarget.value)}
-          autosize
-          minRows={2}
-          maxRows={6}
-          error={tooLong(reason) ? "At most 1,024 bytes" : undefined}
-          data-autofocus
-        />
-        {error && <Trouble error={error} />}
-        <div className="acts">
-          <Button variant="default" onClick={onClose}>
-            Back
-          </Button>
-          <Button color={deny ? "deny" : undefined} loading={pending} disabled={!ready} onClick={run}>
-            {button}
-          </Button>
-        </div>
-      </div>
-    </Modal>
   );
 }

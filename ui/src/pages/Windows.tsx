@@ -4,9 +4,9 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { windows } from "../api/queries";
 import type { GrantView } from "../api/types";
-import { personName } from "../lib/words";
 import { Bones } from "../parts/Bones";
 import { Empty } from "../parts/Empty";
+import { Owner } from "../parts/Owner";
 import { Ago, Left } from "../parts/Time";
 import { Trouble } from "../parts/Trouble";
 import { Visible } from "../parts/Visible";
@@ -87,9 +87,7 @@ function WindowTable({ grants, onEnd, onSign }: TableProps) {
                 </small>
               </td>
               <td data-label="Requester" className="owner">
-                <span title={`${grant.requester.issuer}#${grant.requester.subject}`}>
-                  <Visible text={personName(grant.requester)} />
-                </span>
+                <Owner who={grant.requester} />
               </td>
               <td data-label="For" className="scope">
                 <WindowScope grant={grant} />
