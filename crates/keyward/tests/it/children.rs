@@ -224,9 +224,10 @@ fn a_terminals_interrupt_reaches_the_command_once() {
         counted.display()
     );
     std::fs::write(&inner, script).unwrap();
-    // util-linux's `script` gives it a terminal of its own, whose Ctrl-C is what is typed.
+    // util-linux's `script` gives it a terminal of its own, whose Ctrl-C is what is typed. `exec`, for not every $SHELL
+    // gives way to its last command, and one that stays dies of the interrupt.
     let mut command = scene.cli(&[]);
-    let run = format!("{} run plain -- sh {}", env!("CARGO_BIN_EXE_keyward"), inner.display());
+    let run = format!("exec {} run plain -- sh {}", env!("CARGO_BIN_EXE_keyward"), inner.display());
     let mut terminal = Command::new("script");
     terminal.args(["-q", "-e", "-f", "-c", &run, "/dev/null"]);
     for (name, value) in command.env("NONE", "").get_envs() {
