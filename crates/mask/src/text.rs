@@ -30,7 +30,7 @@ pub const HOLD_BYTES_MAX: usize = 4096;
 /// The longest context that [`TextMasker::context`] considers, in bytes: its end counts.
 pub const CONTEXT_BYTES_MAX: usize = 128;
 /// Input is taken in blocks of this size, so that memory does not depend on the size of a push.
-const BLOCK_BYTES: usize = 16 * 1024;
+const BLOCK_BYTES: usize = 32 * 1024;
 /// Decided text is dropped from the buffer once there is so much of it.
 const DROP_BYTES_MIN: usize = 1024;
 
