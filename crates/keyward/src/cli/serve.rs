@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Session;
 use crate::exit::Failure;
+use crate::hardening::take_small_pages;
 use crate::logging;
 use crate::serve::{Server, watch};
 
@@ -14,6 +15,7 @@ pub(super) fn run(session: &Session) -> Result<(), Failure> {
     if let Err(error) = logging::start(loaded.config.log) {
         tracing::warn!(%error, "logging goes by the configuration");
     }
+    take_small_pages();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         // Before anything is open: from here on a signal stops in order, and one to reload does not end the process.
