@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use keyward_core::{GrantId, Timestamp};
 use keyward_journal::record::{End, Outcome, Started, Stopped};
-use keyward_journal::{Durability, Journal, JournalError, Options, Record};
+use keyward_journal::{Durability, Journal, JournalError, Options, Record, unless_in_use};
 use keyward_secrets::{AnyStore, Embedded, Env, File, MasterKey, MasterKeyError, Secrets, SecretsOptions};
 use keyward_store::{Db, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -94,6 +94,8 @@ impl Shared {
     pub async fn open(state: State) -> Result<Arc<Self>, StartError> {
         make_private_dir(&state.data_dir)
             .map_err(|source| StartError::DataDir { dir: state.data_dir.clone(), source })?;
+        // Before the database's schema may change under another process.
+        unless_in_use(&journal_dir(&state.data_dir))?;
         let db = Db::open(database_path(&state.data_dir)).await?;
         state.master_key.verify(&db).await?;
         let (journal, recovery) = Journal::open(Options {

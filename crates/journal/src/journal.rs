@@ -253,6 +253,12 @@ impl Journal {
     }
 }
 
+/// Fails where another process has the journal in `dir` open: for whoever changes something beside it before it is opened, which
+/// asks again.
+pub fn unless_in_use(dir: &Path) -> Result<(), JournalError> {
+    if dir.join(LOCK).exists() { lock(dir).map(drop) } else { Ok(()) }
+}
+
 /// Takes the lock of the journal in `dir`.
 fn lock(dir: &Path) -> Result<File, JournalError> {
     let file = OpenOptions::new()

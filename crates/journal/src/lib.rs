@@ -44,7 +44,7 @@ mod writer;
 mod testing;
 
 pub use error::JournalError;
-pub use journal::{Durability, Journal, Options, Receipt, Recovery, Synced, Torn, Unfinished};
+pub use journal::{Durability, Journal, Options, Receipt, Recovery, Synced, Torn, Unfinished, unless_in_use};
 pub use read::Reader;
 pub use record::Record;
 pub use verify::{FirstBad, Report, Tail, VerifyError, verify, verify_against};

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use keyward_core::RequestId;
 use keyward_core::seal::SealingKey;
-use keyward_journal::{Journal, JournalError, Reader, Record, verify};
+use keyward_journal::{Journal, JournalError, Reader, Record, unless_in_use, verify};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
@@ -185,9 +185,12 @@ fn a_start_reads_only_what_came_after_the_last_checkpoint() {
 #[test]
 fn one_writer_at_a_time() {
     let dir = TempDir::new().unwrap();
+    unless_in_use(dir.path()).unwrap();
     let (journal, _) = open(dir.path());
     assert!(matches!(Journal::open(options(dir.path(), 9)).err(), Some(JournalError::Locked { .. })));
+    assert!(matches!(unless_in_use(dir.path()), Err(JournalError::Locked { .. })));
     journal.close().unwrap();
+    unless_in_use(dir.path()).unwrap();
     let (second, _) = open(dir.path());
     drop(second);
     open(dir.path());

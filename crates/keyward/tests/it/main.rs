@@ -60,6 +60,8 @@ mod running;
 #[cfg(test)]
 mod setups;
 #[cfg(test)]
+mod sharing;
+#[cfg(test)]
 mod signing_in;
 #[cfg(test)]
 mod spellings;
