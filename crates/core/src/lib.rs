@@ -6,6 +6,7 @@
 mod id;
 mod time;
 
+pub mod approval;
 pub mod connection;
 pub mod digest;
 pub mod field;
@@ -19,6 +20,7 @@ pub mod risk;
 pub mod seal;
 pub mod verdict;
 
+pub use approval::{ApprovalRule, Approvers, Bind, Escalation};
 pub use connection::{Connection, ConnectionKind, Upstream};
 pub use digest::RequestDigest;
 pub use field::{Field, FieldRule, JsonPath};
@@ -31,8 +33,5 @@ pub use operation::{Operation, OperationClass, Resource};
 pub use people::People;
 pub use principal::{Principal, PrincipalKind, PrincipalRef};
 pub use risk::{Risk, Signal};
-pub use time::Timestamp;
-pub use verdict::{
-    ApprovalRule, Bind, ConsultRule, Decision, LimitBy, LimitRule, MaskRule, Measure, OnFailure, Style,
-    Verdict,
-};
+pub use time::{Timestamp, span};
+pub use verdict::{ConsultRule, Decision, LimitBy, LimitRule, MaskRule, Measure, OnFailure, Style, Verdict};

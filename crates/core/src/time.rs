@@ -42,6 +42,16 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// A span of time in the unit that fits it, for people.
+pub fn span(of: Duration) -> String {
+    match of.as_secs() {
+        s if s >= 86_400 && s % 86_400 == 0 => format!("{} d", s / 86_400),
+        s if s >= 3_600 && s % 3_600 == 0 => format!("{} h", s / 3_600),
+        s if s >= 60 && s % 60 == 0 => format!("{} min", s / 60),
+        s => format!("{s} s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,5 +59,14 @@ mod tests {
     #[test]
     fn shown_as_rfc_3339() {
         assert_eq!(Timestamp::from_micros(1_700_000_000_123_456).to_string(), "2023-11-14T22:13:20.123456Z");
+    }
+
+    #[test]
+    fn a_span_has_the_unit_that_fits_it() {
+        let said = |seconds| span(Duration::from_secs(seconds));
+        assert_eq!(
+            [said(0), said(90), said(900), said(7_200), said(86_400)],
+            ["0 s", "90 s", "15 min", "2 h", "1 d"]
+        );
     }
 }

@@ -1,10 +1,9 @@
 //! What policy answers: a verdict, the rule behind it, and obligations beside it.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{FieldRule, JsonPath, Principal};
+use crate::{ApprovalRule, FieldRule, JsonPath};
 
 /// The answer, ordered: when several rules match, the greatest wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -26,90 +25,6 @@ impl Verdict {
             Self::Approve => "approve",
             Self::Block => "block",
         }
-    }
-}
-
-/// What one approval is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Bind {
-    /// The exact request, byte for byte.
-    #[default]
-    Request,
-    /// What it does: class, method, path, query and resource; headers and body may be others.
-    Operation,
-}
-
-impl Bind {
-    /// By the word of policies.
-    pub const ALL: [(&'static str, Self); 2] = [("request", Self::Request), ("operation", Self::Operation)];
-}
-
-/// Who may approve, how many, for how long.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct ApprovalRule {
-    /// `group:NAME` or `user:ISSUER#SUBJECT`; never empty. An approver is one of them.
-    pub approvers: Vec<String>,
-    /// Where several rules ask for an approval: the approvers of the others. An approver is one of *each* list too.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub and: Vec<Vec<String>>,
-    /// Distinct people needed; at least 1.
-    pub min: u32,
-    /// How long a pending approval waits, and an approved one may be used.
-    pub ttl: Duration,
-    /// What one approval is for.
-    #[serde(default)]
-    pub bind: Bind,
-    /// The longest window that may be approved in place of single calls; none: no window.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub grant: Option<Duration>,
-}
-
-impl ApprovalRule {
-    /// Whether every rule that asked for the approval names this principal. That it is not the requester is for the
-    /// caller to check.
-    pub fn names(&self, principal: &Principal) -> bool {
-        let reference = principal.to_string();
-        let listed = |list: &[String]| {
-            list.iter().any(|approver| match approver.split_once(':') {
-                Some(("group", group)) => principal.is_in(group),
-                Some(("user", user)) => user == reference,
-                _ => false,
-            })
-        };
-        listed(&self.approvers) && self.and.iter().all(|list| listed(list))
-    }
-
-    /// The rule that satisfies both: approvers that both name, the greater number of people, the shorter time.
-    #[must_use]
-    pub fn and(mut self, other: &Self) -> Self {
-        for list in std::iter::once(&other.approvers).chain(&other.and) {
-            if *list != self.approvers && !self.and.contains(list) {
-                self.and.push(list.clone());
-            }
-        }
-        self.min = self.min.max(other.min);
-        self.ttl = self.ttl.min(other.ttl);
-        if other.bind == Bind::Request {
-            self.bind = Bind::Request;
-        }
-        self.grant = self.grant.zip(other.grant).map(|(mine, other)| mine.min(other));
-        self
-    }
-
-    /// Whether who may approve this, and as many of them, may approve `other` as well: it names each list that `other`
-    /// names, and at least as many people.
-    pub fn covers(&self, other: &Self) -> bool {
-        let names_all_of = |list: &Vec<String>| self.approvers == *list || self.and.contains(list);
-        names_all_of(&other.approvers) && other.and.iter().all(names_all_of) && self.min >= other.min
-    }
-}
-
-impl fmt::Display for ApprovalRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (people, plural) = (self.min, if self.min == 1 { "person" } else { "people" });
-        write!(f, "{people} {plural} of {}", self.approvers.join(", "))?;
-        self.and.iter().try_for_each(|list| write!(f, " who also is of {}", list.join(", ")))
     }
 }
 

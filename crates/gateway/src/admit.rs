@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use http::Method;
 use keyward_core::policy::{Facts, PolicySet, RequestFacts, RequestFindings};
-use keyward_core::{ApprovalId, Decision, MaskRule, Operation, RequestDigest, Risk, Verdict};
+use keyward_core::{ApprovalId, Decision, MaskRule, Operation, RequestDigest, Risk, Verdict, span};
 use keyward_journal::record::DecisionRecord;
 use keyward_store::Binding;
 
@@ -294,17 +294,6 @@ fn limited(used_up: &UsedUp) -> Refusal {
     let mut refusal = Refusal::new(RefusalKind::LimitReached, text).by_rule(Some(Arc::clone(rule)));
     refusal.retry_after = Some(wait);
     refusal
-}
-
-/// A span of time in the unit that fits it.
-fn span(of: Duration) -> String {
-    let seconds = of.as_secs();
-    match seconds {
-        s if s >= 86_400 && s % 86_400 == 0 => format!("{} d", s / 86_400),
-        s if s >= 3_600 && s % 3_600 == 0 => format!("{} h", s / 3_600),
-        s if s >= 60 && s % 60 == 0 => format!("{} min", s / 60),
-        s => format!("{s} s"),
-    }
 }
 
 fn blocked(decision: &Decision) -> Refusal {

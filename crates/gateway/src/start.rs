@@ -9,7 +9,7 @@ use keyward_core::{GrantId, Timestamp};
 use keyward_journal::record::{End, Outcome, Started, Stopped};
 use keyward_journal::{Durability, Journal, JournalError, Options, Record, unless_in_use};
 use keyward_secrets::{AnyStore, Embedded, Env, File, MasterKey, MasterKeyError, Secrets, SecretsOptions};
-use keyward_store::{Db, StoreError};
+use keyward_store::{Approval, Db, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::anonymous::Anonymous;
@@ -26,7 +26,7 @@ use crate::sessions::Sessions;
 use crate::snapshot::{InForce, Running, Shared};
 use crate::tokens::ClientTokens;
 
-/// How often due approvals expire.
+/// How often due approvals expire, and escalate.
 const EXPIRE_EVERY: Duration = Duration::from_millis(500);
 /// How often idle sessions are closed, and client tokens swept.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
@@ -155,7 +155,7 @@ impl Shared {
         }))
     }
 
-    /// Expires approvals, ends windows whose time is over and closes idle sessions until `stop`.
+    /// Expires approvals, escalates them, ends windows whose time is over and closes idle sessions until `stop`.
     pub async fn housekeeping(self: Arc<Self>, stop: CancellationToken) {
         for window in self.grants.live().iter().filter(|it| it.grant.starts_at.is_none()) {
             self.follow_grant(window.grant.id);
@@ -171,6 +171,9 @@ impl Shared {
                     if let Err(error) = self.approvals.expire_due().await {
                         tracing::warn!(error = &error as &dyn std::error::Error, "due approvals not expired");
                     }
+                    if let Err(error) = self.escalate_due().await {
+                        tracing::warn!(error = &error as &dyn std::error::Error, "escalations not announced");
+                    }
                     if let Err(error) = self.grants.sweep(clock::now(), (&self.sessions, &self.journal)).await {
                         tracing::warn!(error = &error as &dyn std::error::Error, "windows that are over not ended");
                     }
@@ -181,6 +184,15 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// Announces the approvals that nobody decided for as long as their rules let them wait, and tells people of it.
+    async fn escalate_due(&self) -> Result<(), StoreError> {
+        let told = |approval: &Approval| self.notifier.kept_of("approval.escalated", approval);
+        if self.approvals.escalate_due(told).await? {
+            self.notifier.wake();
+        }
+        Ok(())
     }
 
     /// Opens a window when it is approved.

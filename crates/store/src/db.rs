@@ -28,6 +28,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (4, include_str!("../migrations/sqlite/0004_client_tokens.sql")),
     (5, include_str!("../migrations/sqlite/0005_grants.sql")),
     (6, include_str!("../migrations/sqlite/0006_notifications.sql")),
+    (7, include_str!("../migrations/sqlite/0007_escalation.sql")),
 ];
 /// Read and write for the owner alone.
 const PRIVATE: u32 = 0o600;

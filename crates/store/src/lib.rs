@@ -22,8 +22,8 @@ pub mod token;
 
 pub use approval::{
     Approval, ApprovalEvent, ApprovalFilter, ApprovalState, Binding, CancelError, Change, Consumption,
-    CreateError, Created, Narrower, NewApproval, NewVote, RequestSummary, StateFilter, Vote, VoteDecision,
-    VoteError, WhyNot, may_decide,
+    CreateError, Created, Escalated, Narrower, NewApproval, NewVote, RequestSummary, StateFilter, Vote,
+    VoteDecision, VoteError, WhyNot, may_decide,
 };
 pub use db::Db;
 pub use error::StoreError;

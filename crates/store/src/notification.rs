@@ -1,6 +1,7 @@
 //! What has to be told to people outside, until it was. Whether one is due is a question of the time that the caller gives.
 
 use keyward_core::{NotificationId, Timestamp};
+use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 use crate::columns::Columns;
@@ -32,6 +33,16 @@ impl Db {
     /// Keeps notifications until they were told.
     pub async fn notification_add(&self, new: &[Notification]) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
+        self.notification_keep(&mut transaction, new).await?;
+        transaction.commit().await.map_err(|e| self.fault(e))
+    }
+
+    /// The same, as a part of a greater change.
+    pub(crate) async fn notification_keep(
+        &self,
+        connection: &mut SqliteConnection,
+        new: &[Notification],
+    ) -> Result<(), StoreError> {
         for one in new {
             sqlx::query(
                 "INSERT INTO notification (id, target, notice, created_at, attempts, next_at, error) \
@@ -42,7 +53,7 @@ impl Db {
             .bind(&one.notice)
             .bind(one.created_at.micros())
             .bind(one.next_at.map(Timestamp::micros))
-            .execute(&mut *transaction)
+            .execute(&mut *connection)
             .await
             .map_err(|e| self.fault(e))?;
         }
@@ -51,10 +62,10 @@ impl Db {
              LIMIT -1 OFFSET $1)",
         )
         .bind(i64::from(NOTIFICATIONS_MAX))
-        .execute(&mut *transaction)
+        .execute(&mut *connection)
         .await
         .map_err(|e| self.fault(e))?;
-        transaction.commit().await.map_err(|e| self.fault(e))
+        Ok(())
     }
 
     /// Those that are due, oldest first.

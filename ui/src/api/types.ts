@@ -10,6 +10,7 @@ export type OperationView = Schemas["OperationView"];
 export type HeaderView = Schemas["HeaderView"];
 export type Person = Schemas["Person"];
 export type VoteView = Schemas["VoteView"];
+export type EscalationView = Schemas["EscalationView"];
 export type SessionRow = Schemas["SessionRow"];
 export type SessionList = Schemas["SessionList"];
 export type SessionView = Schemas["SessionView"];

@@ -14,7 +14,7 @@ import { Snippet } from "../parts/Snippet";
 import { Ago, Left } from "../parts/Time";
 import { Trouble } from "../parts/Trouble";
 import { Visible } from "../parts/Visible";
-import { Approvers } from "../review/Facts";
+import { Approvers, Escalations } from "../review/Facts";
 import { useDecision } from "../review/useDecision";
 import { again } from "./again";
 
@@ -79,6 +79,11 @@ function Held({ approval }: { approval: ApprovalView }) {
           <p>
             <Approvers lists={approval.approvers} needed={approval.approvals_needed} />
           </p>
+          {approval.escalations.length > 0 && (
+            <p>
+              <Escalations all={approval.escalations} />
+            </p>
+          )}
           {approval.approvals_needed > 1 && (
             <p className="muted">
               {approval.approvals} of {approval.approvals_needed} have.

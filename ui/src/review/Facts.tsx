@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import type { ApprovalView, PrincipalView, Risk } from "../api/types";
+import type { ApprovalView, EscalationView, PrincipalView, Risk } from "../api/types";
 import { personName } from "../lib/words";
 import { Icon } from "../parts/Icon";
 import { RiskMark } from "../parts/RiskMark";
@@ -94,6 +94,11 @@ export function Binding({ approval }: { approval: ApprovalView }) {
         <Fact name="Who may decide" broad>
           <Approvers lists={approval.approvers} needed={approval.approvals_needed} />
         </Fact>
+        {approval.escalations.length > 0 && (
+          <Fact name="Where nobody decides" broad>
+            <Escalations all={approval.escalations} />
+          </Fact>
+        )}
         {approval.secrets && approval.secrets.length > 0 && (
           <Fact name="Secrets that will be used" broad>
             <span className="chips">
@@ -151,13 +156,34 @@ export function Approvers({ lists, needed }: { lists: string[][]; needed: number
         <span key={index} className="chips">
           {index > 0 && "and one of"}
           {list.map((who) => (
-            <span key={who} className="chip">
-              <Visible text={who.startsWith("group:") ? who.slice("group:".length) : who} />
-              {who.startsWith("group:") && <span className="muted">group</span>}
-            </span>
+            <Approver key={who} who={who} />
           ))}
         </span>
       ))}
+    </span>
+  );
+}
+
+/** Who may decide as well because it waits: since when, or from when on. */
+export function Escalations({ all }: { all: EscalationView[] }) {
+  return all.map(({ list, to, at, escalated }) => (
+    <span key={`${list} ${at}`} className="chips">
+      {escalated ? "escalated to" : "escalates to"}
+      {to.map((who) => (
+        <Approver key={who} who={who} />
+      ))}
+      <span>
+        at <Moment at={at} />
+      </span>
+    </span>
+  ));
+}
+
+function Approver({ who }: { who: string }) {
+  return (
+    <span className="chip">
+      <Visible text={who.startsWith("group:") ? who.slice("group:".length) : who} />
+      {who.startsWith("group:") && <span className="muted">group</span>}
     </span>
   );
 }

@@ -7,17 +7,11 @@ use serde_saphyr::Location;
 
 use super::cases::{self, Case};
 use super::yaml::{At, Map, Node, Report, documents};
-use super::{limit, obligation};
-use crate::{ApprovalRule, Bind, ConsultRule, LimitRule, MaskRule, OnFailure};
+use super::{approval, limit, obligation};
+use crate::{ApprovalRule, ConsultRule, LimitRule, MaskRule, OnFailure};
 
 /// Most rules of one set.
 pub const RULES_MAX: usize = 2000;
-/// Longest time an approval may wait or be used.
-pub const APPROVAL_TTL_MAX: Duration = Duration::from_hours(7 * 24);
-/// Longest window that may be approved in place of single calls.
-pub const GRANT_MAX: Duration = Duration::from_hours(24);
-/// Most distinct people that one approval can ask for.
-pub const APPROVERS_NEEDED_MAX: i64 = 20;
 /// Longest rule id, in bytes; it travels in a header.
 pub const RULE_ID_BYTES_MAX: usize = 64;
 /// Longest sentence for the caller, in characters.
@@ -210,8 +204,8 @@ fn read_effect(
         EffectWord::Allow => Some(Effect::Allow),
         EffectWord::Block => Some(Effect::Block),
         EffectWord::Approve => {
-            let approval = map.need(report, "approval", "a rule with `effect: approve`")?;
-            read_approval(report, approval).map(Effect::Approve)
+            let asked = map.need(report, "approval", "a rule with `effect: approve`")?;
+            approval::read(report, asked).map(Effect::Approve)
         }
         EffectWord::Mask => {
             let mask = map.need(report, "mask", "a rule with `effect: mask`")?;
@@ -236,51 +230,6 @@ fn read_consult(report: &mut Report<'_>, node: &At) -> Option<ConsultRule> {
         .get("on_failure")
         .map_or(Some(OnFailure::default()), |node| report.word(node, "on_failure", &OnFailure::ALL));
     Some(ConsultRule { rule: Arc::from(""), point: Arc::from(point?), on_failure: on_failure? })
-}
-
-fn read_approval(report: &mut Report<'_>, node: &At) -> Option<ApprovalRule> {
-    let map = report.map(node, "approval", &["approvers", "min", "bind", "ttl", "grant"])?;
-    let approvers = map.need(report, "approvers", "approval")?;
-    let names = report.texts(approvers, "approvers");
-    if names.is_empty() {
-        report.at(approvers.referenced, "nobody could approve: `approvers` is empty", None);
-    }
-    for (name, at) in &names {
-        let group = name.strip_prefix("group:").is_some_and(|group| !group.is_empty());
-        let user = name.strip_prefix("user:").and_then(|user| user.rsplit_once('#'));
-        if !group && !user.is_some_and(|(issuer, subject)| !issuer.is_empty() && !subject.is_empty()) {
-            let help = "write `group:NAME` or `user:ISSUER#SUBJECT`".to_owned();
-            report.at(*at, format!("`{name}` is no approver"), Some(help));
-        }
-    }
-    let min = map.get("min").map_or(Some(1), |min| report.number(min, "min", 1..=APPROVERS_NEEDED_MAX));
-    let users_only = names.iter().all(|(name, _)| name.starts_with("user:"));
-    let distinct: std::collections::BTreeSet<&str> = names.iter().map(|(name, _)| *name).collect();
-    if let Some(min) = min.and_then(|min| usize::try_from(min).ok())
-        && users_only
-        && min > distinct.len()
-    {
-        report.at(
-            node.referenced,
-            format!("{min} people must approve, and {} are named", distinct.len()),
-            None,
-        );
-    }
-    let bind = map.get("bind").map_or(Some(Bind::default()), |bind| report.word(bind, "bind", &Bind::ALL));
-    let grant = map.get("grant").map(|node| span(report, node, "grant", GRANT_MAX, "1d"));
-    let ttl = map.need(report, "ttl", "approval").and_then(|ttl| read_ttl(report, ttl));
-    Some(ApprovalRule {
-        approvers: names.iter().map(|(name, _)| (*name).to_owned()).collect(),
-        and: Vec::new(),
-        min: u32::try_from(min?).ok()?,
-        ttl: ttl?,
-        bind: bind?,
-        grant: grant.flatten(),
-    })
-}
-
-fn read_ttl(report: &mut Report<'_>, node: &At) -> Option<Duration> {
-    span(report, node, "ttl", APPROVAL_TTL_MAX, "7d")
 }
 
 /// A span of time of more than nothing, and at most `most`.

@@ -11,6 +11,7 @@
 //!   are total: *a rule that must not apply to absent values says so* (`"env" in connection.tags`);
 //! - rules in `mode: observe` are reported and decide nothing: *by their author's choice*.
 
+mod approval;
 mod cache;
 mod cases;
 mod check;
@@ -45,12 +46,11 @@ use self::index::Index;
 use self::schema::{NumberField, Table, TextsField};
 use crate::{ApprovalRule, Connection, Decision, Operation, OperationClass, Principal, Risk, Timestamp};
 
+pub use self::approval::{APPROVAL_TTL_MAX, APPROVERS_NEEDED_MAX, GRANT_MAX};
 pub use self::cache::{DECISIONS_MAX, KEY_BYTES_MAX};
 pub use self::check::CONDITION_DEPTH_MAX;
 pub use self::condition::CONDITION_BYTES_MAX;
-pub use self::document::{
-    APPROVAL_TTL_MAX, APPROVERS_NEEDED_MAX, GRANT_MAX, MESSAGE_CHARS_MAX, RULE_ID_BYTES_MAX, RULES_MAX,
-};
+pub use self::document::{MESSAGE_CHARS_MAX, RULE_ID_BYTES_MAX, RULES_MAX};
 pub use self::packs::{BASE_NAME, BUILTIN_PREFIX, builtin_names};
 pub use self::scene::{Scene, SceneHeaders};
 pub use self::trace::{Explanation, RuleTrace, Seen};

@@ -1,13 +1,15 @@
 //! Approvals over the API: seeing them.
 //!
-//! Promise: one's own, those that one may decide, and, recorded first, all for auditors and administrators. What the
+//! Promise: one's own, those that one may decide, now or once they escalate, and, recorded first, all for auditors and administrators. What the
 //! caller may not see is answered like what does not exist (catalogue 110).
 
 #![expect(unused_qualifications, reason = "utoipa qualifies the types of parameters in what it makes")]
 
 use axum::Json;
 use keyward_core::ApprovalId;
-use keyward_store::{Approval, ApprovalFilter, ApprovalState, RequestSummary, StateFilter, WhyNot};
+use keyward_store::{
+    Approval, ApprovalFilter, ApprovalState, Escalated, RequestSummary, StateFilter, WhyNot,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -15,6 +17,7 @@ use super::auth::{Caller, Sight};
 use super::input::{Params, Segment, rows};
 use super::people::{HeaderView, OperationView, Person, PrincipalView, RiskView};
 use super::problem::{OnRead, Problem};
+use crate::clock;
 
 /// Approvals in one answer when nothing is said, and at most.
 const ROWS: (usize, usize) = (50, 200);
@@ -100,6 +103,8 @@ pub(super) struct ApprovalView {
     credential_version: String,
     /// An approver is one of each of these lists: `group:NAME` or `user:ISSUER#SUBJECT`.
     approvers: Vec<Vec<String>>,
+    /// Who is added to these lists because it waits, the first first: those who were, and, while it is pending, those who will be.
+    escalations: Vec<EscalationView>,
     /// The votes so far, oldest first.
     votes: Vec<VoteView>,
     /// The request, masked.
@@ -114,6 +119,27 @@ pub(super) struct ApprovalView {
     /// The last call like it that was approved and ran, where the caller may see it.
     #[serde(skip_serializing_if = "Option::is_none")]
     similar: Option<SimilarView>,
+}
+
+/// Who may decide as well, from a time on.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EscalationView {
+    /// To which of `approvers` they are added, from 0.
+    list: usize,
+    /// `group:NAME` or `user:ISSUER#SUBJECT`.
+    #[schema(example = json!(["group:security-leads"]))]
+    to: Vec<String>,
+    /// From when on.
+    #[schema(format = DateTime)]
+    at: String,
+    /// Whether that time has come.
+    escalated: bool,
+}
+
+impl From<Escalated> for EscalationView {
+    fn from(it: Escalated) -> Self {
+        Self { list: it.list, to: it.to, at: it.at.to_string(), escalated: it.came }
+    }
 }
 
 /// A call that was approved before.
@@ -189,7 +215,8 @@ impl ApprovalView {
             digest: it.binding.digest.to_string(),
             policy_version: it.binding.policy_version.clone(),
             credential_version: it.binding.credential_version.clone(),
-            approvers: std::iter::once(&it.approval.approvers).chain(&it.approval.and).cloned().collect(),
+            approvers: it.approval.lists().map(|list| list.names.clone()).collect(),
+            escalations: it.escalations(clock::now()).into_iter().map(EscalationView::from).collect(),
             votes: it.votes.iter().map(VoteView::from).collect(),
             request: RequestView::from(&it.summary),
             why_not: viewer.may_decide(it).err().map(|why| why.to_string()),
@@ -232,7 +259,7 @@ impl Caller {
     fn sight(&self, approval: &Approval) -> Option<Sight> {
         let me = self.principal().reference();
         let mine = me == approval.principal.reference() || approval.principal.acting_for.contains(&me);
-        if mine || self.may_decide(approval).is_ok() {
+        if mine || matches!(self.may_decide(approval), Ok(()) | Err(WhyNot::NotYet(_))) {
             return Some(Sight::Own);
         }
         self.audits().then_some(Sight::Role)

@@ -39,7 +39,8 @@ struct Listener {
 
 /// Hear of changes
 ///
-/// Server-sent events: `hello` first, then `approval` with `{"id", "state"}` for each change of one that the caller may see,
+/// Server-sent events: `hello` first, then `approval` with `{"id", "state"}` for each change of one that the caller may see (with
+/// `"escalated_to"` where others may decide as well by now, since nobody did),
 /// and `missed` where some were left out. For auditors, all approvals; recorded at the beginning.
 #[utoipa::path(get, path = "/api/v1/events", tag = "approvals", security(("token" = [])),
     responses((status = 200, description = "The stream", body = String, content_type = "text/event-stream"), OnRead))]
@@ -85,8 +86,13 @@ impl Listener {
             // What cannot be read now is asked for by the page later.
             let Ok(Some(approval)) = self.caller.gateway.shared.approvals.get(id).await else { continue };
             if self.caller.sees(&approval) {
-                let data = serde_json::json!({"id": id, "state": approval.state.as_str()}).to_string();
-                return Some(Event::default().event("approval").data(data));
+                let mut data = serde_json::json!({"id": id, "state": approval.state.as_str()});
+                let came = approval.escalations(clock::now()).into_iter().filter(|it| it.came);
+                let to: Vec<String> = came.flat_map(|it| it.to).collect();
+                if let Some(data) = data.as_object_mut().filter(|_| !to.is_empty()) {
+                    data.insert("escalated_to".to_owned(), to.into());
+                }
+                return Some(Event::default().event("approval").data(data.to_string()));
             }
         }
     }

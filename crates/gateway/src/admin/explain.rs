@@ -48,6 +48,13 @@ pub(super) struct ExplanationView {
     /// The rule behind `verdict`; absent where no rule allows the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<String>,
+    /// What the caller would be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Whom it would wait for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "1 person of group:model-owners, after 15 min also of group:security-leads")]
+    approval: Option<String>,
     /// Every rule, sorted by id.
     rules: Vec<RuleView>,
     /// The facts, as the `given` of a policy test: paste them into one.
@@ -193,6 +200,8 @@ fn explain(
         same_policy: recorded.is_some_and(|recorded| recorded.policy == *version),
         verdict: explained.as_ref().map(|it| it.decision.verdict.as_str().to_owned()),
         rule: explained.as_ref().and_then(|it| it.decision.rule.as_deref().map(str::to_owned)),
+        reason: explained.as_ref().and_then(|it| it.decision.reason.as_deref().map(str::to_owned)),
+        approval: explained.as_ref().and_then(|it| it.decision.approval.as_ref().map(ToString::to_string)),
         rules: explained
             .map(|it| it.rules.into_iter().map(|rule| RuleView::new(rule, caller.audits())).collect())
             .unwrap_or_default(),

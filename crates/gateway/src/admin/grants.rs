@@ -143,7 +143,7 @@ impl Caller {
 
     /// Why the caller may see a window.
     fn may_see(&self, grant: &Grant) -> Option<Sight> {
-        let named = grant.asked.as_ref().is_some_and(|asked| asked.names(self.principal()));
+        let named = grant.asked.as_ref().is_some_and(|asked| asked.named_after(self.principal()).is_some());
         if self.owns(grant) || named { Some(Sight::Own) } else { self.audits().then_some(Sight::Role) }
     }
 

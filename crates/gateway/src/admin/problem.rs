@@ -209,6 +209,10 @@ impl From<JournalError> for Problem {
 impl From<WhyNot> for Problem {
     fn from(why: WhyNot) -> Self {
         let (code, detail) = match why {
+            WhyNot::NotYet(at) => {
+                let detail = format!("The rule names you, or a group of yours, as approver from {at} on.");
+                return Self::new("not_yet", StatusCode::FORBIDDEN, detail);
+            }
             WhyNot::SelfApproval => (
                 "self_approval",
                 "Nobody decides over their own request, whatever their role; `cancel` withdraws it.",

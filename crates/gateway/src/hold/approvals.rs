@@ -12,7 +12,7 @@ use keyward_journal::record::ApprovalEvent as JournalEvent;
 use keyward_journal::{Journal, Record};
 use keyward_store::{
     Approval, ApprovalEvent, ApprovalState, Binding, CancelError, Change, Consumption, CreateError, Db,
-    NewApproval, NewVote, StoreError, VoteError, WhyNot, may_decide,
+    NewApproval, NewVote, Notification, StoreError, VoteError, WhyNot, may_decide,
 };
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
@@ -24,6 +24,9 @@ const UNTOLD_FOR: Duration = Duration::from_mins(2);
 
 /// Changes that wait for somebody who is slow to hear of them.
 pub const CHANGES_KEPT: usize = 1_024;
+
+/// Escalations that are read from the database at a time.
+const ESCALATIONS: u32 = 64;
 
 /// The approvals of this gateway and those who wait for them.
 #[derive(Clone)]
@@ -122,7 +125,7 @@ impl Approvals {
 
     /// Whether somebody may decide over an approval; the vote itself asks it again.
     pub fn may_decide(&self, approval: &Approval, who: &Principal) -> Result<(), WhyNot> {
-        may_decide(approval, who, &self.inner.db.people())
+        may_decide(approval, who, &self.inner.db.people(), clock::now())
     }
 
     /// Counts a person's decision.
@@ -195,6 +198,21 @@ impl Approvals {
             }
         }
         Ok(())
+    }
+
+    /// Announces every escalation that came, and keeps what `told` makes of it to be told. True where there was one.
+    pub async fn escalate_due(
+        &self,
+        told: impl Fn(&Approval) -> Vec<Notification>,
+    ) -> Result<bool, StoreError> {
+        let now = clock::now();
+        let due = self.inner.db.approval_escalations_due(now, ESCALATIONS).await?;
+        for approval in &due {
+            if let Some(event) = self.inner.db.approval_escalate(approval, &told(approval), now).await? {
+                self.announce(&[event], approval.binding.digest, None);
+            }
+        }
+        Ok(!due.is_empty())
     }
 
     /// As it stands now.

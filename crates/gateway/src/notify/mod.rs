@@ -29,8 +29,8 @@ use crate::clock;
 use crate::snapshot::Shared;
 
 /// What people can be told of.
-pub const EVENTS: [&str; 4] =
-    ["approval.pending", "approval.nudged", "approval.decided", "break_glass.opened"];
+pub const EVENTS: [&str; 5] =
+    ["approval.pending", "approval.nudged", "approval.escalated", "approval.decided", "break_glass.opened"];
 /// Pauses before each further try; after the last it is not tried again by itself.
 pub const PAUSES: [Duration; 6] = [
     Duration::from_secs(5),
@@ -82,15 +82,31 @@ impl Notifier {
 
     /// Keeps a notice for every target that wants its event, and begins to tell it.
     pub async fn tell(&self, notice: &Notice) -> Result<(), StoreError> {
-        let audience = self.audience.load_full();
-        let wanted = audience.targets.iter().filter(|target| target.wants(&notice.event));
-        let new: Vec<Notification> = wanted.map(|target| waiting(&target.name, notice)).collect();
+        let new = self.kept(notice);
         if new.is_empty() {
             return Ok(());
         }
         self.db.notification_add(&new).await?;
         self.wake.notify_one();
         Ok(())
+    }
+
+    /// A notice for every target that wants its event, to be kept.
+    fn kept(&self, notice: &Notice) -> Vec<Notification> {
+        let audience = self.audience.load_full();
+        let wanted = audience.targets.iter().filter(|target| target.wants(&notice.event));
+        wanted.map(|target| waiting(&target.name, notice)).collect()
+    }
+
+    /// The same of an approval, for whoever keeps it together with what happened; [`Self::wake`] has it told.
+    pub fn kept_of(&self, event: &str, approval: &keyward_store::Approval) -> Vec<Notification> {
+        let url = self.audience.load().public_url.clone();
+        self.kept(&Notice::of_approval(event, approval, &url, clock::now()))
+    }
+
+    /// Has what was kept be told.
+    pub fn wake(&self) {
+        self.wake.notify_one();
     }
 
     /// A notice of an approval.
@@ -169,7 +185,8 @@ impl Notifier {
         let told = async {
             let Some(approval) = shared.approvals.get(id).await? else { return Ok(()) };
             match approval.state {
-                ApprovalState::Pending if approval.votes.is_empty() => {
+                // Later changes of one that waits are votes, which are told when they decide, and escalations.
+                ApprovalState::Pending if approval.revision == 0 => {
                     self.tell_of("approval.pending", &approval).await
                 }
                 ApprovalState::Approved | ApprovalState::Denied | ApprovalState::Expired => {

@@ -15,7 +15,7 @@ const WORDS_MAX: usize = 200;
 /// Something that people outside are told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
-    /// `approval.pending`, `approval.nudged`, `approval.decided`, `break_glass.opened` or `test`.
+    /// `approval.pending`, `approval.nudged`, `approval.escalated`, `approval.decided`, `break_glass.opened` or `test`.
     pub event: String,
     /// When it happened.
     pub at: Timestamp,
@@ -41,6 +41,9 @@ pub struct Notice {
     pub signals: Vec<String>,
     /// How it was decided; empty while it is not.
     pub state: String,
+    /// Who may decide as well since it waited too long: `group:NAME` or `user:ISSUER#SUBJECT`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub escalated_to: Vec<String>,
 }
 
 impl Notice {
@@ -62,6 +65,7 @@ impl Notice {
             risk: approval.risk.score(),
             signals: signals(&approval.risk),
             state: if decided { approval.state.as_str().to_owned() } else { String::new() },
+            escalated_to: escalated_to(approval, at),
         }
     }
 
@@ -82,6 +86,7 @@ impl Notice {
             risk: 100,
             signals: vec!["break_glass".to_owned()],
             state: "open".to_owned(),
+            escalated_to: Vec::new(),
         }
     }
 
@@ -101,6 +106,7 @@ impl Notice {
             risk: 0,
             signals: Vec::new(),
             state: String::new(),
+            escalated_to: Vec::new(),
         }
     }
 
@@ -110,6 +116,9 @@ impl Notice {
         match &*self.event {
             "approval.pending" => format!("{who} asks for {what} on {place}"),
             "approval.nudged" => format!("{who} still waits for {what} on {place}"),
+            "approval.escalated" => {
+                format!("Not decided yet, and others may decide now: {who} waits for {what} on {place}")
+            }
             "approval.decided" => format!("{what} of {who} on {place}: {}", inert(&self.state)),
             "break_glass.opened" => format!("BREAK-GLASS: {who} opened {place} without an approval"),
             _ => "A test of Keyward's notifications".to_owned(),
@@ -127,6 +136,7 @@ impl Notice {
             ("Model", inert(&self.model)),
             ("Reason", inert(&self.reason)),
             ("Rule", inert(&self.rule)),
+            ("Escalated to", inert(&self.escalated_to.join(", "))),
             ("Risk", risk),
         ];
         facts.into_iter().filter(|(_, value)| !value.is_empty()).collect()
@@ -134,11 +144,12 @@ impl Notice {
 
     /// The body of a webhook.
     pub fn webhook(&self) -> Value {
+        let escalated_to: Vec<String> = self.escalated_to.iter().map(|who| inert(who)).collect();
         json!({"type": self.event, "timestamp": self.at.to_string(), "data": {
             "id": self.subject, "url": self.url, "requester": inert(&self.requester),
             "connection": inert(&self.connection), "operation": inert(&self.operation), "model": inert(&self.model),
             "rule": inert(&self.rule), "reason": inert(&self.reason), "risk": self.risk, "signals": self.signals,
-            "state": self.state}})
+            "state": self.state, "escalated_to": escalated_to}})
     }
 
     /// The body of a Slack incoming webhook: plain text in blocks, so that nothing in it is read as a mention or a link.
@@ -188,6 +199,12 @@ fn link(public_url: &str, id: ApprovalId) -> String {
 
 fn window_link(public_url: &str, id: GrantId) -> String {
     format!("{public_url}/access?grant={id}")
+}
+
+/// Whom it is escalated to by now.
+fn escalated_to(approval: &Approval, at: Timestamp) -> Vec<String> {
+    let came = approval.escalations(at).into_iter().filter(|it| it.came);
+    came.flat_map(|it| it.to).collect()
 }
 
 fn signals(risk: &Risk) -> Vec<String> {

@@ -141,9 +141,13 @@ pub fn is_mailbox(text: &str) -> bool {
 }
 
 impl Target {
-    /// Whether it is told of such events; tests are sent to whoever they are for.
+    /// Whether it is told of such events; tests are sent to whoever they are for. Who is told that somebody waits is told as
+    /// well that others are asked now.
     pub fn wants(&self, event: &str) -> bool {
-        self.events.is_empty() || self.events.iter().any(|wanted| wanted == event)
+        let by_name = |event: &str| self.events.iter().any(|wanted| wanted == event);
+        self.events.is_empty()
+            || by_name(event)
+            || (event == "approval.escalated" && by_name("approval.pending"))
     }
 
     /// The word for how it is told.

@@ -303,7 +303,7 @@ impl World {
 
 fn owners(min: u32) -> ApprovalRule {
     ApprovalRule {
-        approvers: vec!["group:model-owners".to_owned()],
+        approvers: vec!["group:model-owners".to_owned()].into(),
         and: Vec::new(),
         min,
         ttl: Duration::from_mins(15),

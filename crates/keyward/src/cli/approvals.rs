@@ -245,6 +245,7 @@ fn whole(approval: &Value) -> String {
         ("similar", view::at(approval, "/similar/id")),
         ("risk", risk(approval)),
         ("approvers", approvers.join(", and ")),
+        ("escalation", escalations(approval)),
         ("approvals", needed),
         ("mine to decide", mine),
         ("asked at", view::at(approval, "/created_at")),
@@ -263,6 +264,16 @@ fn whole(approval: &Value) -> String {
     let shown = if view::is_true(approval, "/request/complete") { "masked" } else { "masked, its beginning" };
     let body = safe::text(view::part(view::part(approval, "request"), "body").as_str().unwrap_or_default());
     if bytes == "0" { text } else { format!("{text}\nbody ({bytes} bytes, {shown}):\n{body}\n") }
+}
+
+/// Who may decide as well, and from when on.
+fn escalations(approval: &Value) -> String {
+    let one = |it: &Value| {
+        let word = if view::is_true(it, "/escalated") { "escalated" } else { "escalates" };
+        let to = view::list(it, "/to").iter().map(|one| view::at(one, "")).collect::<Vec<_>>();
+        format!("{word} to {} at {}", to.join(" or "), view::at(it, "/at"))
+    };
+    view::list(approval, "/escalations").iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// A list of texts in a line.

@@ -22,8 +22,8 @@ const TARGETS_MAX: usize = 50;
 pub struct Notification {
     /// What it is called in lists and tests.
     pub name: String,
-    /// The events that it is told of; all when none is named: `approval.pending`, `approval.nudged`, `approval.decided`,
-    /// `break_glass.opened`.
+    /// The events that it is told of; all when none is named: `approval.pending`, `approval.nudged`, `approval.escalated`
+    /// (told to whoever wants `approval.pending`, too), `approval.decided`, `break_glass.opened`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<String>,
     /// A webhook, signed as Standard Webhooks says.

@@ -14,6 +14,8 @@ mod consulting;
 #[cfg(test)]
 mod encodings;
 #[cfg(test)]
+mod escalating;
+#[cfg(test)]
 mod evading;
 #[cfg(test)]
 mod evasion;

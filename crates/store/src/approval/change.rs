@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyward_core::{ApprovalId, Principal, Timestamp};
+use keyward_core::{ApprovalId, Approvers, Principal, Timestamp};
 use sqlx::SqliteConnection;
 
 use super::outcome::{CancelError, Change, Consumption, CreateError, Created, VoteError};
@@ -70,7 +70,7 @@ impl Db {
         let mut standing = self.load(&mut transaction, id).await?.ok_or(VoteError::NotFound)?;
         // Who may not decide learns that first, and nothing by trying at another time.
         let people = self.people();
-        may_decide(&standing, by, &people).map_err(VoteError::Refused)?;
+        may_decide(&standing, by, &people, now).map_err(VoteError::Refused)?;
         match effective(&standing, now) {
             ApprovalState::Pending => {}
             over => return Err(VoteError::NotPending(over)),
@@ -302,8 +302,8 @@ impl Db {
     ) -> Result<Approval, StoreError> {
         const SQL: &str = "INSERT INTO approval (id, revision, state, digest, policy_version, credential_version, \
             requester_issuer, requester_subject, principal, connection, operation, rule, reason, asked, \
-            summary, risk, votes, created_at, expires_at, ended_at) \
-            VALUES ($1, 0, 'pending', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, '[]', $15, $16, NULL) \
+            summary, risk, votes, created_at, expires_at, ended_at, escalates_at) \
+            VALUES ($1, 0, 'pending', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, '[]', $15, $16, NULL, $17) \
             RETURNING *";
         let row = sqlx::query(SQL)
             .bind(new.id.to_string())
@@ -322,6 +322,7 @@ impl Db {
             .bind(&texts.risk)
             .bind(now.micros())
             .bind(now.plus(new.approval.ttl).micros())
+            .bind(new.approval.next_escalation(Duration::ZERO).map(|after| now.plus(after).micros()))
             .fetch_one(connection)
             .await
             .map_err(|e| self.fault(e))?;
@@ -368,11 +369,11 @@ impl Texts {
     fn of(new: &NewApproval) -> Result<Self, CreateError> {
         let rule = &new.approval;
         let refuse = |why| Err(CreateError::Invalid(why));
-        let lists = || std::iter::once(&rule.approvers).chain(&rule.and);
-        if lists().any(Vec::is_empty) {
+        let added = |list: &Approvers| list.escalate.as_ref().map_or(0, |escalate| escalate.to.len());
+        if rule.lists().any(|list| list.names.is_empty()) {
             return refuse("the rule names no approver");
         }
-        if lists().map(Vec::len).sum::<usize>() > APPROVERS_MAX {
+        if rule.lists().map(|list| list.names.len() + added(list)).sum::<usize>() > APPROVERS_MAX {
             return refuse("the rule names too many approvers");
         }
         if rule.min == 0 || rule.min > MIN_APPROVALS_MAX {

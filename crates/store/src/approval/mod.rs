@@ -14,6 +14,7 @@
 
 mod change;
 mod decide;
+mod escalate;
 mod outcome;
 mod row;
 mod state;
@@ -24,6 +25,7 @@ use keyward_core::principal::PrincipalRef;
 use keyward_core::{ApprovalId, ApprovalRule, Operation, Principal, RequestDigest, Risk, Timestamp};
 
 pub use decide::{WhyNot, may_decide};
+pub use escalate::Escalated;
 pub use outcome::{CancelError, Change, Consumption, CreateError, Created, VoteError};
 pub use row::{ApprovalFilter, LIST_MAX, StateFilter};
 pub use state::{ApprovalState, UnknownState, VoteDecision};
@@ -205,7 +207,7 @@ pub struct ApprovalEvent {
     pub at: Timestamp,
     /// The state before; none when it was just made.
     pub from: Option<ApprovalState>,
-    /// The state after; equal to `from` for a vote that did not decide yet.
+    /// The state after; equal to `from` for a vote that did not decide yet, and for an escalation.
     pub to: ApprovalState,
     /// Who did it; none when time or Keyward itself did.
     pub by: Option<PrincipalRef>,

@@ -151,7 +151,8 @@ async fn nobody_decides_over_their_own() {
     agent.acting_for = vec![reference("alice"), reference("bob")];
     let mut new = asked_by(&agent, b"x");
     new.approval.approvers =
-        vec!["group:model-owners".into(), format!("user:{ISSUER}#alice"), format!("user:{ISSUER}#agent-7")];
+        vec!["group:model-owners".into(), format!("user:{ISSUER}#alice"), format!("user:{ISSUER}#agent-7")]
+            .into();
     db.approval_create_or_attach(&new, at(0)).await.unwrap();
     let mut requester_as_user = agent.clone();
     requester_as_user.kind = PrincipalKind::User;
@@ -174,7 +175,7 @@ async fn nobody_decides_over_their_own() {
 async fn only_people_named_by_the_rule_decide() {
     let (_dir, db) = db().await;
     let mut new = asked_by(&person("alice", &[]), b"x");
-    new.approval.approvers = vec!["group:model-owners".into(), format!("user:{ISSUER}#dave")];
+    new.approval.approvers = vec!["group:model-owners".into(), format!("user:{ISSUER}#dave")].into();
     let approval = db.approval_create_or_attach(&new, at(0)).await.unwrap().approval;
     let mut service = owner("ci");
     service.kind = PrincipalKind::Service;
@@ -194,7 +195,7 @@ async fn only_people_named_by_the_rule_decide() {
         (person("Dave", &[]), Err(WhyNot::NotAnApprover)),
         (wrong_issuer, Err(WhyNot::NotAnApprover)),
     ] {
-        assert_eq!(may_decide(&approval, &who, &People::default()), expected, "{who}");
+        assert_eq!(may_decide(&approval, &who, &People::default(), at(1)), expected, "{who}");
         let voted = db.approval_vote(new.id, &who, &vote(APPROVE, ""), at(1)).await;
         match expected {
             Ok(()) => assert!(!matches!(voted, Err(VoteError::Refused(_))), "{who}: {voted:?}"),
@@ -229,19 +230,19 @@ async fn catalogue_104_two_accounts_of_one_person_are_one() {
 async fn an_issuer_and_a_subject_cannot_be_cut_elsewhere() {
     let (_dir, db) = db().await;
     let mut new = asked_by(&person("alice", &[]), b"x");
-    new.approval.approvers = vec![format!("user:{ISSUER}#a#b")];
+    new.approval.approvers = vec![format!("user:{ISSUER}#a#b")].into();
     let approval = db.approval_create_or_attach(&new, at(0)).await.unwrap().approval;
-    assert_eq!(may_decide(&approval, &person("a#b", &[]), &People::default()), Ok(()));
+    assert_eq!(may_decide(&approval, &person("a#b", &[]), &People::default(), at(1)), Ok(()));
     let mut cut_elsewhere = person("b", &[]);
     cut_elsewhere.issuer = format!("{ISSUER}#a").into();
-    assert_eq!(may_decide(&approval, &cut_elsewhere, &People::default()), Err(WhyNot::NotAnApprover));
+    assert_eq!(may_decide(&approval, &cut_elsewhere, &People::default(), at(1)), Err(WhyNot::NotAnApprover));
 }
 
 #[tokio::test]
 async fn several_rules_must_all_name_the_approver() {
     let (_dir, db) = db().await;
     let mut new = asked_by(&person("alice", &[]), b"x");
-    new.approval.and = vec![vec!["group:security".into()]];
+    new.approval.and = vec![vec!["group:security".to_owned()].into()];
     db.approval_create_or_attach(&new, at(0)).await.unwrap();
     let one = db.approval_vote(new.id, &owner("olivia"), &vote(APPROVE, ""), at(1)).await;
     assert!(matches!(one, Err(VoteError::Refused(WhyNot::NotAnApprover))), "{one:?}");
@@ -408,15 +409,15 @@ async fn limits_hold_at_the_limit() {
     };
     let body = "a".repeat(SUMMARY_BYTES_MAX - empty_body);
     let query = "a".repeat(OPERATION_BYTES_MAX - with_body - ",\"query\":\"\"".len());
-    ask(&|new| new.approval.approvers = groups(APPROVERS_MAX)).await.unwrap();
+    ask(&|new| new.approval.approvers = groups(APPROVERS_MAX).into()).await.unwrap();
     ask(&|new| new.approval.min = MIN_APPROVALS_MAX).await.unwrap();
     ask(&|new| new.approval.ttl = TTL_MAX).await.unwrap();
     ask(&|new| new.summary.body.clone_from(&body)).await.unwrap_or_else(|e| panic!("{e:?}"));
     ask(&|new| new.operation.query.clone_from(&query)).await.unwrap_or_else(|e| panic!("{e:?}"));
     for refused in [
-        ask(&|new| new.approval.approvers = groups(APPROVERS_MAX + 1)).await,
-        ask(&|new| new.approval.approvers.clear()).await,
-        ask(&|new| new.approval.and = vec![Vec::new()]).await,
+        ask(&|new| new.approval.approvers = groups(APPROVERS_MAX + 1).into()).await,
+        ask(&|new| new.approval.approvers.names.clear()).await,
+        ask(&|new| new.approval.and = vec![Vec::new().into()]).await,
         ask(&|new| new.approval.min = 0).await,
         ask(&|new| new.approval.min = MIN_APPROVALS_MAX + 1).await,
         ask(&|new| new.approval.ttl = Duration::ZERO).await,

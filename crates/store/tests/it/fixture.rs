@@ -45,7 +45,7 @@ pub(crate) fn reference(subject: &str) -> PrincipalRef {
 
 pub(crate) fn rule(min: u32) -> ApprovalRule {
     ApprovalRule {
-        approvers: vec!["group:model-owners".into()],
+        approvers: vec!["group:model-owners".to_owned()].into(),
         and: Vec::new(),
         min,
         ttl: TTL,

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod approvals;
 #[cfg(test)]
+mod escalating;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod locks;

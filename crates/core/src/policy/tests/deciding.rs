@@ -12,12 +12,12 @@ fn block_over_approve_over_allow_and_obligations_add_up() {
     assert_eq!(decision.reason.as_deref(), Some("B"));
     let approval = decision.approval.clone().expect("approval");
     assert_eq!((approval.min, approval.ttl), (2, Duration::from_mins(30)));
-    assert_eq!(approval.approvers, ["group:k"]);
-    assert_eq!(approval.and, [["group:g", "group:h"]]);
+    assert_eq!(approval.approvers, vec!["group:k".to_owned()].into());
+    assert_eq!(approval.and, [vec!["group:g".to_owned(), "group:h".to_owned()].into()]);
     let with = |groups: &[&str]| {
         let mut approver = world.principal.clone();
         approver.groups = groups.iter().map(|g| Arc::from(*g)).collect();
-        approval.names(&approver)
+        approval.names(&approver, Duration::ZERO)
     };
     assert!(with(&["k", "h"]));
     assert!(!with(&["k"]) && !with(&["g", "h"]) && !with(&["group:k", "h"]) && !with(&[]));
@@ -43,7 +43,7 @@ fn block_over_approve_over_allow_and_obligations_add_up() {
 #[test]
 fn approvers_are_named_by_issuer_and_subject() {
     let rule = ApprovalRule {
-        approvers: vec!["user:https://issuer.example#alice".to_owned()],
+        approvers: vec!["user:https://issuer.example#alice".to_owned()].into(),
         and: Vec::new(),
         min: 1,
         ttl: Duration::from_secs(1),
@@ -51,9 +51,9 @@ fn approvers_are_named_by_issuer_and_subject() {
         grant: None,
     };
     let mut principal = World::new().principal;
-    assert!(rule.names(&principal));
+    assert!(rule.names(&principal, Duration::ZERO));
     principal.issuer = "https://other.example".into();
-    assert!(!rule.names(&principal));
+    assert!(!rule.names(&principal, Duration::ZERO));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn catalogue_95_the_strictest_verdict_over_what_an_operation_holds() {
     let approval = asks.approval.expect("an approval");
     assert_eq!(
         (approval.min, approval.ttl, approval.and),
-        (2, Duration::from_mins(5), vec![vec!["group:b".to_owned()]])
+        (2, Duration::from_mins(5), vec![vec!["group:b".to_owned()].into()])
     );
     let blocked = decided(&[Embeddings, AdminConfig, ChatCompletions]);
     assert_eq!((blocked.verdict, blocked.rule.as_deref()), (Verdict::Block, Some("blocked")));

@@ -1,3 +1,4 @@
+mod approvals;
 mod conditions;
 mod deciding;
 mod documents;

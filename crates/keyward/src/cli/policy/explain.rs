@@ -31,6 +31,10 @@ struct Other<'a> {
     verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval: Option<String>,
     rules: Vec<ShownRule>,
     given: &'a Value,
 }
@@ -53,7 +57,10 @@ fn in_force(answer: &Value, session: &Session) -> Result<(), Failure> {
     let version = short(word(answer, "policy"));
     let now = answer.get("verdict").and_then(Value::as_str).map_or_else(
         || "there is nothing to explain: policy was not asked, or its connection is gone\n".to_owned(),
-        |verdict| format!("now: {} (policy {version}, {same})\n\n", by(verdict, answer)),
+        |verdict| {
+            let then = outcome(word(answer, "reason"), word(answer, "approval"));
+            format!("now: {} (policy {version}, {same})\n{then}\n", by(verdict, answer))
+        },
     );
     let text = recorded(answer) + &now;
     session.output.bytes(text.as_bytes())?;
@@ -84,6 +91,8 @@ fn other(answer: &Value, args: &ExplainArgs, session: &Session) -> Result<(), Fa
         policy: set.version(),
         verdict: decision.verdict.as_str(),
         rule: decision.rule.as_deref(),
+        reason: decision.reason.as_deref(),
+        approval: decision.approval.as_ref().map(ToString::to_string),
         rules: shown::rules(&explained),
         given,
     };
@@ -91,10 +100,21 @@ fn other(answer: &Value, args: &ExplainArgs, session: &Session) -> Result<(), Fa
         return session.output.object(&other, String::new);
     }
     let rule = other.rule.unwrap_or("no rule");
-    let line =
-        format!("with these documents: {} by {rule} (policy {})\n\n", other.verdict, short(other.policy));
+    let then = outcome(other.reason.unwrap_or_default(), other.approval.as_deref().unwrap_or_default());
+    let line = format!(
+        "with these documents: {} by {rule} (policy {})\n{then}\n",
+        other.verdict,
+        short(other.policy)
+    );
     session.output.bytes((recorded(answer) + &line).as_bytes())?;
     shown::table(&other.rules, session)
+}
+
+/// What the caller would be told, and whom the call would wait for; a line each.
+fn outcome(reason: &str, approval: &str) -> String {
+    let line =
+        |what: &str, said: &str| if said.is_empty() { String::new() } else { format!("{what}{said}\n") };
+    line("reason: ", reason) + &line("it would wait for ", approval)
 }
 
 /// What was decided then, in a line.
