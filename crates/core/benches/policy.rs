@@ -75,6 +75,7 @@ impl World {
                     base_path: "".into(),
                 },
                 tags: [("env".to_owned(), "prod".to_owned())].into(),
+                owners: Vec::new(),
             },
             operation: Operation {
                 class: OperationClass::ChatCompletions,

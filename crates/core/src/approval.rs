@@ -27,6 +27,9 @@ impl Bind {
     pub const ALL: [(&'static str, Self); 2] = [("request", Self::Request), ("operation", Self::Operation)];
 }
 
+/// Stands among approvers for whoever owns the connection, until that is looked up; it names nobody by itself.
+pub const OWNER: &str = "owner";
+
 /// People and groups of whom an approver is one. As JSON it is the plain list of names where nobody is added later.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(from = "Written", into = "Written")]
@@ -93,6 +96,31 @@ impl Approvers {
         self.escalate.as_ref().filter(|escalate| listed(&escalate.to)).map(|escalate| escalate.after)
     }
 
+    fn asks_owner(&self) -> bool {
+        let added = self.escalate.iter().flat_map(|escalate| &escalate.to);
+        self.names.iter().chain(added).any(|name| name == OWNER)
+    }
+
+    fn owned_by(&self, owners: &[String]) -> Self {
+        let with = |names: &[String]| {
+            let mut all: Vec<String> = Vec::new();
+            for name in names {
+                let stands_for = if name == OWNER { owners } else { std::slice::from_ref(name) };
+                for name in stands_for {
+                    if !all.contains(name) {
+                        all.push(name.clone());
+                    }
+                }
+            }
+            all
+        };
+        let escalate = self.escalate.as_ref();
+        Self {
+            names: with(&self.names),
+            escalate: escalate.map(|it| Escalation { after: it.after, to: with(&it.to) }),
+        }
+    }
+
     /// Whether whoever is one of these, at any time, is one of `other` then as well, as far as that shows.
     fn covers(&self, other: &Self) -> bool {
         self.names == other.names && (self.escalate.is_none() || self.escalate == other.escalate)
@@ -133,6 +161,25 @@ impl ApprovalRule {
     /// The approvers of every rule that asks; an approver is one of each.
     pub fn lists(&self) -> impl Iterator<Item = &Approvers> {
         std::iter::once(&self.approvers).chain(&self.and)
+    }
+
+    /// Whether it asks the owners of the connection.
+    pub fn asks_owner(&self) -> bool {
+        self.lists().any(Approvers::asks_owner)
+    }
+
+    /// The same rule for a connection with these owners, who stand in the place of [`OWNER`]. None where it asks them and there
+    /// are none: nobody else takes their place.
+    pub fn owned_by(&self, owners: &[String]) -> Option<Self> {
+        if !self.asks_owner() {
+            return Some(self.clone());
+        }
+        let with = |list: &Approvers| list.owned_by(owners);
+        (!owners.is_empty()).then(|| Self {
+            approvers: with(&self.approvers),
+            and: self.and.iter().map(with).collect(),
+            ..self.clone()
+        })
     }
 
     /// How long an approval has to have waited until every rule that asks for it names this principal: nothing where they

@@ -115,4 +115,6 @@ pub struct Connection {
     pub upstream: Upstream,
     /// Free words for policy (`connection.tags.env == "prod"`).
     pub tags: BTreeMap<String, String>,
+    /// Who owns it: `group:NAME` or `user:ISSUER#SUBJECT`. Rules may ask them ([`OWNER`](crate::OWNER)).
+    pub owners: Vec<String>,
 }

@@ -20,7 +20,7 @@ pub mod risk;
 pub mod seal;
 pub mod verdict;
 
-pub use approval::{ApprovalRule, Approvers, Bind, Escalation};
+pub use approval::{ApprovalRule, Approvers, Bind, Escalation, OWNER};
 pub use connection::{Connection, ConnectionKind, Upstream};
 pub use digest::RequestDigest;
 pub use field::{Field, FieldRule, JsonPath};

@@ -9,6 +9,7 @@ import { Page } from "../parts/Page";
 import { Snippet } from "../parts/Snippet";
 import { Trouble } from "../parts/Trouble";
 import { Visible } from "../parts/Visible";
+import { Approver } from "../review/Facts";
 import { Fact } from "../review/Operation";
 import { snippets } from "./snippets";
 
@@ -98,6 +99,15 @@ function Card({ connection }: { connection: ConnectionView }) {
                 <span key={name} className="chip">
                   <Visible text={`${name}: ${value}`} />
                 </span>
+              ))}
+            </span>
+          </Fact>
+        )}
+        {connection.owners.length > 0 && (
+          <Fact name="Owned by">
+            <span className="chips">
+              {connection.owners.map((owner) => (
+                <Approver key={owner} who={owner} />
               ))}
             </span>
           </Fact>

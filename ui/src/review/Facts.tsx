@@ -179,7 +179,8 @@ export function Escalations({ all }: { all: EscalationView[] }) {
   ));
 }
 
-function Approver({ who }: { who: string }) {
+/** Somebody who may decide: a group, or a person by issuer and subject. */
+export function Approver({ who }: { who: string }) {
   return (
     <span className="chip">
       <Visible text={who.startsWith("group:") ? who.slice("group:".length) : who} />

@@ -7,7 +7,7 @@ use serde_saphyr::Location;
 
 use super::document::span;
 use super::yaml::{At, Report};
-use crate::{ApprovalRule, Approvers, Bind, Escalation};
+use crate::{ApprovalRule, Approvers, Bind, Escalation, OWNER};
 
 /// Longest time an approval may wait or be used.
 pub const APPROVAL_TTL_MAX: Duration = Duration::from_hours(7 * 24);
@@ -81,8 +81,12 @@ fn check_names(report: &mut Report<'_>, names: &[(&str, Location)]) {
     for (name, at) in names {
         let group = name.strip_prefix("group:").is_some_and(|group| !group.is_empty());
         let user = name.strip_prefix("user:").and_then(|user| user.rsplit_once('#'));
-        if !group && !user.is_some_and(|(issuer, subject)| !issuer.is_empty() && !subject.is_empty()) {
-            let help = "write `group:NAME` or `user:ISSUER#SUBJECT`".to_owned();
+        let owner = *name == OWNER;
+        if !owner
+            && !group
+            && !user.is_some_and(|(issuer, subject)| !issuer.is_empty() && !subject.is_empty())
+        {
+            let help = "write `group:NAME`, `user:ISSUER#SUBJECT` or `owner`".to_owned();
             report.at(*at, format!("`{name}` is no approver"), Some(help));
         }
     }

@@ -106,6 +106,10 @@ fn write_key(reads: &[Read], facts: &Facts<'_>, key: &mut Vec<u8>) {
                 write_count(facts.principal.groups.len(), key);
                 facts.principal.groups.iter().for_each(|group| write_text(group, key));
             }
+            Read::Texts(TextsField::Owners) => {
+                write_count(facts.connection.owners.len(), key);
+                facts.connection.owners.iter().for_each(|owner| write_text(owner, key));
+            }
             Read::Texts(TextsField::Tools) => {
                 write_count(facts.operation.resource.tools.len(), key);
                 facts.operation.resource.tools.iter().for_each(|tool| write_text(tool, key));

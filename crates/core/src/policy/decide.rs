@@ -21,6 +21,7 @@ pub(super) fn decide(rules: &[Rule], candidates: impl Iterator<Item = usize>, fa
         observed: Vec::new(),
     };
     let mut deciding: Option<(Verdict, &Rule)> = None;
+    let owners = &facts.connection.owners;
     let mut approval: Option<ApprovalRule> = None;
     let candidates = candidates.filter_map(|number| rules.get(number));
     for rule in candidates.filter(|rule| matches(rule, facts)) {
@@ -32,10 +33,16 @@ pub(super) fn decide(rules: &[Rule], candidates: impl Iterator<Item = usize>, fa
         let verdict = match &rule.effect {
             Effect::Allow => Verdict::Allow,
             Effect::Block => Verdict::Block,
-            Effect::Approve(asked) => {
-                approval = Some(approval.map_or_else(|| asked.clone(), |known| known.and(asked)));
-                Verdict::Approve
-            }
+            Effect::Approve(asked) => match asked.owned_by(owners) {
+                Some(asked) => {
+                    approval = Some(match approval {
+                        Some(known) => known.and(&asked),
+                        None => asked,
+                    });
+                    Verdict::Approve
+                }
+                None => Verdict::Block,
+            },
             Effect::Mask(what) => {
                 decision.mask.push(MaskRule { rule: Arc::clone(&rule.id), ..what.clone() });
                 continue;
@@ -56,10 +63,21 @@ pub(super) fn decide(rules: &[Rule], candidates: impl Iterator<Item = usize>, fa
     if let Some((verdict, rule)) = deciding {
         decision.verdict = verdict;
         decision.rule = Some(Arc::clone(&rule.id));
-        decision.reason.clone_from(&rule.reason);
+        decision.reason = match &rule.effect {
+            Effect::Approve(_) if verdict == Verdict::Block => Some(ownerless(facts)),
+            _ => rule.reason.clone(),
+        };
         decision.approval = approval.filter(|_| verdict == Verdict::Approve);
     }
     decision
+}
+
+/// The sentence for a call that only the owners of its connection could approve, where nobody says who they are.
+fn ownerless(facts: &Facts<'_>) -> Arc<str> {
+    let name = &facts.connection.name;
+    Arc::from(format!(
+        "It asks an owner of the connection `{name}` for approval, and the gateway's configuration names none (`owner`)."
+    ))
 }
 
 /// Whether the rule applies. A condition that fails applies wherever that is the safer side.

@@ -100,6 +100,9 @@ fn each(
         Texts::Field(TextsField::Groups) => {
             fold(facts.principal.groups.iter().map(|group| body(group)), decisive)
         }
+        Texts::Field(TextsField::Owners) => {
+            fold(facts.connection.owners.iter().map(|owner| body(owner)), decisive)
+        }
         Texts::Field(TextsField::Tools) => {
             fold(facts.operation.resource.tools.iter().map(|tool| body(tool)), decisive)
         }
@@ -157,6 +160,7 @@ fn number(of: &Number, facts: &Facts<'_>, scope: Option<&Scope<'_>>) -> Outcome<
         Number::Count(Texts::Literal(items)) => count(items.len()),
         Number::Count(Texts::Field(field)) => count(match field {
             TextsField::Groups => facts.principal.groups.len(),
+            TextsField::Owners => facts.connection.owners.len(),
             TextsField::ActingFor => facts.principal.acting_for.len(),
             TextsField::Tools => facts.operation.resource.tools.len(),
             TextsField::Fields => facts.operation.fields.len(),

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::check::{Checked, Problem};
 use super::condition::compile_all;
-use super::document::{self, Document, RULES_MAX, RuleText};
+use super::document::{self, Document, Effect, RULES_MAX, RuleText};
 use super::expr::{Read, Test};
 use super::index::Index;
+use super::schema::TextsField;
 use super::yaml::Report;
 use super::{Cache, PolicyError, PolicySet, PolicySource, Rule};
 
@@ -42,8 +43,9 @@ pub(super) fn load(sources: &[PolicySource], detectors: &[&str]) -> Result<Polic
                     report.at(text.when_at, "the condition is always false, so the rule does nothing", None);
                 }
                 Some(Ok(checked)) => {
-                    add_reads(&mut reads, &checked.reads);
-                    rules.push(rule(text, &file, checked));
+                    let rule = rule(text, &file, checked);
+                    add_reads(&mut reads, &rule.reads);
+                    rules.push(rule);
                 }
                 Some(Err(problems)) => {
                     for problem in problems {
@@ -113,7 +115,11 @@ fn add_reads(reads: &mut Vec<Read>, more: &[Read]) {
 
 fn rule(text: RuleText, file: &Arc<str>, condition: Checked) -> Rule {
     let RuleText { id, at, effect, observe, reason, when, .. } = text;
-    let Checked { test, reads } = condition;
+    let Checked { test, mut reads } = condition;
+    // Who is asked is a part of the decision, so whose connection it is is one of its facts.
+    if matches!(&effect, Effect::Approve(asked) if asked.asks_owner()) {
+        add_reads(&mut reads, &[Read::Texts(TextsField::Owners)]);
+    }
     Rule {
         id,
         file: Arc::clone(file),

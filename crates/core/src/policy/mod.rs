@@ -269,17 +269,33 @@ impl PolicySet {
     }
 
     /// Who has to approve a window for these classes on a connection in place of single calls: the rules that may ask for an
-    /// approval there and let windows be approved, together. None where there is no such rule.
-    pub fn window_for(&self, classes: &[OperationClass], connection: &str) -> Option<ApprovalRule> {
+    /// approval there and let windows be approved, together. None where there is no such rule, or one that asks an owner of the
+    /// connection, which has none.
+    pub fn window_for(&self, classes: &[OperationClass], connection: &Connection) -> Option<ApprovalRule> {
         let numbers: std::collections::BTreeSet<usize> =
-            classes.iter().flat_map(|class| self.index.candidates(*class, connection)).collect();
+            classes.iter().flat_map(|class| self.index.candidates(*class, &connection.name)).collect();
         let asked = numbers.into_iter().filter_map(|number| match self.rules.get(number) {
             Some(Rule { effect: Effect::Approve(asked), observe: false, .. }) if asked.grant.is_some() => {
-                Some(asked.clone())
+                Some(asked.owned_by(&connection.owners))
             }
             _ => None,
         });
-        asked.reduce(|all, one| all.and(&one))
+        asked.collect::<Option<Vec<_>>>()?.into_iter().reduce(|all, one| all.and(&one))
+    }
+
+    /// The rules in force that may apply to a connection of this name and ask its owners.
+    pub fn asks_owner_of(&self, connection: &str) -> impl Iterator<Item = RulePlace> {
+        let classes = OperationClass::ALL.iter();
+        let numbers: std::collections::BTreeSet<usize> =
+            classes.flat_map(|class| self.index.candidates(*class, connection)).collect();
+        numbers.into_iter().filter_map(|number| match self.rules.get(number) {
+            Some(rule @ Rule { effect: Effect::Approve(asked), observe: false, .. })
+                if asked.asks_owner() =>
+            {
+                Some(rule.place())
+            }
+            _ => None,
+        })
     }
 
     /// The decision points that rules consult, each with the rule.

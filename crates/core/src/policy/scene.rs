@@ -120,6 +120,7 @@ impl Scene {
             },
             "connection": {
                 "name": connection.name, "kind": connection.kind.as_str(), "tags": connection.tags,
+                "owners": connection.owners,
                 "upstream": {"host": connection.upstream.host},
             },
             "operation": {
@@ -229,7 +230,7 @@ fn read_principal(report: &mut Report<'_>, given: Map<'_>) -> Option<Principal> 
 }
 
 fn read_connection(report: &mut Report<'_>, given: Map<'_>) -> Option<Connection> {
-    let map = below(report, given, "connection", &["name", "kind", "tags", "upstream"]);
+    let map = below(report, given, "connection", &["name", "kind", "tags", "owners", "upstream"]);
     let words: Vec<(&str, ConnectionKind)> =
         ConnectionKind::ALL.iter().map(|kind| (kind.as_str(), *kind)).collect();
     let kind = match map.and_then(|map| map.get("kind")) {
@@ -243,6 +244,7 @@ fn read_connection(report: &mut Report<'_>, given: Map<'_>) -> Option<Connection
         kind: kind?,
         upstream: Upstream { https: true, host: Arc::from(host), port: 443, base_path: Arc::from("") },
         tags: table_or_none(report, map, "tags"),
+        owners: texts_or_none(report, map, "owners"),
     })
 }
 

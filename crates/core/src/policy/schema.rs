@@ -64,6 +64,7 @@ pub(super) enum FlagField {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum TextsField {
     Groups,
+    Owners,
     ActingFor,
     Tools,
     Fields,
@@ -96,6 +97,7 @@ pub(super) const FIELDS: &[(&str, Kind)] = &[
     ("connection.name", Kind::Text(TextField::ConnectionName)),
     ("connection.kind", Kind::Text(TextField::ConnectionKind)),
     ("connection.tags", Kind::Table(Table::Tags)),
+    ("connection.owners", Kind::Texts(TextsField::Owners)),
     ("connection.upstream", Kind::Group),
     ("connection.upstream.host", Kind::Text(TextField::UpstreamHost)),
     ("operation", Kind::Group),

@@ -35,7 +35,7 @@ pub struct RuleTrace {
     pub failed: bool,
     /// Its condition, as it is written.
     pub when: Arc<str>,
-    /// Every field that the condition reads, in its order.
+    /// Every field that the condition reads, in its order, and the owners of the connection where the rule asks them.
     pub values: Vec<Seen>,
 }
 
@@ -100,6 +100,7 @@ fn seen(read: &Read, facts: &Facts<'_>) -> Seen {
 fn list(of: TextsField, facts: &Facts<'_>) -> Result<Value, Unreadable> {
     Ok(match of {
         TextsField::Groups => facts.principal.groups.iter().map(|group| Value::from(&**group)).collect(),
+        TextsField::Owners => facts.connection.owners.iter().map(|owner| Value::from(&**owner)).collect(),
         TextsField::Tools => facts.operation.resource.tools.iter().map(|tool| Value::from(&**tool)).collect(),
         TextsField::Fields => facts.operation.fields.iter().map(|field| Value::from(&**field)).collect(),
         TextsField::ActingFor => {

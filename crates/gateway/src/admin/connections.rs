@@ -35,6 +35,8 @@ pub(super) struct ConnectionView {
     upstream: String,
     /// Free words for policy.
     tags: BTreeMap<String, String>,
+    /// Who owns it, for rules that ask them: `group:NAME` or `user:ISSUER#SUBJECT`.
+    owners: Vec<String>,
     /// The credential that is put on its calls; none for an open endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     credential: Option<CredentialView>,
@@ -79,6 +81,7 @@ impl ConnectionView {
             hosts: settings.hosts.clone(),
             upstream: connection.upstream.to_string(),
             tags: connection.tags.clone(),
+            owners: connection.owners.clone(),
             credential,
         }
     }

@@ -98,9 +98,9 @@ impl Caller {
             return Err(Problem::bad_request("`uses` is 0: such a window lets nothing through."));
         }
         let connection = &place.settings.connection.name;
-        let rule = self.gateway.policy.window_for(&classes, connection).ok_or_else(|| {
+        let rule = self.gateway.policy.window_for(&classes, &place.settings.connection).ok_or_else(|| {
             let detail = "No rule on this connection lets a window be approved for these classes: calls are approved \
-                one by one, or need no approval.";
+                one by one, or need no approval; or the connection has no owner who could.";
             Problem::new("no_window", StatusCode::CONFLICT, detail)
         })?;
         let life = asked.seconds.map_or(LIFE, Duration::from_secs);

@@ -339,6 +339,7 @@ fn settings(issuer: &str, url: &str) -> Settings {
         kind: ConnectionKind::OpenAi,
         upstream,
         tags: [("env".to_owned(), "test".to_owned())].into(),
+        owners: Vec::new(),
     };
     let credential = Credential { reference: "keyward://models".parse().unwrap(), inject: Inject::Bearer };
     let windows = "apiVersion: keyward/v1

@@ -52,6 +52,7 @@ pub(super) fn run(args: &ConnectionsArgs, session: &Session) -> Result<(), Failu
 
 fn whole(connection: &Value) -> String {
     let hosts: Vec<String> = view::list(connection, "/hosts").iter().map(|host| view::at(host, "")).collect();
+    let owners: Vec<String> = view::list(connection, "/owners").iter().map(|one| view::at(one, "")).collect();
     let tags = view::part(connection, "tags").as_object().into_iter().flatten();
     let tags: Vec<String> =
         tags.map(|(name, value)| format!("{}={}", safe::line(name), view::at(value, ""))).collect();
@@ -63,6 +64,7 @@ fn whole(connection: &Value) -> String {
         ("hosts", hosts.join(", ")),
         ("upstream", view::at(connection, "/upstream")),
         ("tags", tags.join(", ")),
+        ("owners", owners.join(", ")),
         ("credential", view::at(connection, "/credential/reference")),
         ("put in", view::at(connection, "/credential/header")),
     ])

@@ -257,6 +257,9 @@ impl Check<'_, '_> {
         {
             self.say(&format!("{path}.credential.inject"), why, "such as `x-api-key`");
         }
+        if let Some(owners) = &connection.owner {
+            self.owners(&format!("{path}.owner"), owners);
+        }
         self.routes(path, connection);
         let Ok(url) = HttpUrl::parse(&connection.upstream) else { return };
         let plain = !url.target.https;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::deciders::{BreakGlass, DecisionPoint, Person};
 use super::notifications::Notification;
+use super::owners::Owners;
 use super::reference::Reference;
 use super::routes::Route;
 use super::scalar::{ByteSize, Period};
@@ -282,6 +283,9 @@ pub struct ConnectionSettings {
     /// Free words for policy (`connection.tags.env == "prod"`).
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
+    /// Who owns it, for rules that ask the `owner`: `group:NAME` or `user:ISSUER#SUBJECT`, or a list of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owners>,
     /// HTTP/2 towards the upstream.
     #[serde(default)]
     pub h2: Http2,

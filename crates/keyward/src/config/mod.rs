@@ -11,6 +11,7 @@ pub mod deciders;
 pub mod inline;
 pub mod notifications;
 pub mod origin;
+pub mod owners;
 pub mod packs;
 pub mod policies;
 pub mod problem;

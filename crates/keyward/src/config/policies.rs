@@ -8,7 +8,7 @@ use keyward_mask::Detectors;
 use super::load::read;
 use super::problem::{Problem, Report};
 use super::tree::{Node, Places};
-use super::{deciders, suggest};
+use super::{deciders, owners, suggest};
 
 /// Longest policy document.
 pub const POLICY_BYTES_MAX: u64 = 1024 * 1024;
@@ -60,7 +60,10 @@ pub fn read_all(
     // A document that is missing would make others look wrong.
     if complete && !documents.is_empty() {
         match compile(&documents, detectors) {
-            Ok(policy) => deciders::consulted(root, &policy, &documents, report),
+            Ok(policy) => {
+                deciders::consulted(root, &policy, &documents, report);
+                owners::asked(root, &policy, &documents, report);
+            }
             Err(problems) => problems.into_iter().for_each(|problem| report.other(problem)),
         }
     }

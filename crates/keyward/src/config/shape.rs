@@ -48,9 +48,7 @@ impl Walk<'_, '_> {
     fn node(&mut self, schema: &Value, node: &Node, path: &str) {
         let schema = self.resolve(schema).clone();
         let Value::Object(rules) = &schema else { return };
-        if let Some(alternatives) =
-            rules.get("oneOf").or_else(|| rules.get("anyOf")).and_then(Value::as_array)
-        {
+        if let Some(alternatives) = alternatives(&schema) {
             return self.one_of(alternatives, node, path);
         }
         if let Some(words) = words(&schema) {
@@ -72,10 +70,18 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// The alternatives, and in the place of one that has some itself, those.
+    fn flat(&self, of: &[Value]) -> Vec<Value> {
+        let each = |one: &Value| {
+            let one = self.resolve(one);
+            alternatives(one).map_or_else(|| vec![one.clone()], |inner| self.flat(inner))
+        };
+        of.iter().flat_map(each).collect()
+    }
+
     /// Reports against the alternative that the value was probably meant to be.
     fn one_of(&mut self, alternatives: &[Value], node: &Node, path: &str) {
-        let alternatives: Vec<Value> =
-            alternatives.iter().map(|alternative| self.resolve(alternative).clone()).collect();
+        let alternatives = self.flat(alternatives);
         let all_words: Vec<String> = alternatives.iter().filter_map(words).flatten().collect();
         let fitting = alternatives.iter().find(|alternative| {
             words(alternative).is_none()
@@ -208,6 +214,11 @@ impl Walk<'_, '_> {
         let here = if path.is_empty() { "the file".to_owned() } else { format!("`{path}`") };
         self.report.concealed(node.at, format!("{here} must be {}, and is {is}", wants.join(" or ")), fix);
     }
+}
+
+/// Of which one has to fit.
+fn alternatives(schema: &Value) -> Option<&Vec<Value>> {
+    schema.get("oneOf").or_else(|| schema.get("anyOf")).and_then(Value::as_array)
 }
 
 fn called(kind: &str) -> &'static str {

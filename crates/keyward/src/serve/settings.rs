@@ -34,6 +34,17 @@ pub(super) fn settings(loaded: &Loaded, data: SocketAddr, admin: SocketAddr) -> 
         let text = crate::config::problem::render(&problems, crate::config::Color::Off);
         Failure::new(Exit::Error, text, "")
     })?;
+    for connection in config.connections.iter().filter(|it| it.owner.is_none()) {
+        let connection = connection.name.as_str();
+        for place in policy.asks_owner_of(connection) {
+            let rule = &*place.rule;
+            tracing::warn!(
+                connection,
+                rule,
+                "a rule asks an owner of a connection without one: calls that it applies to are refused"
+            );
+        }
+    }
     Ok(Settings {
         issuers: config.issuers.iter().map(issuer).collect::<Result<_, _>>()?,
         connections: config.connections.iter().map(connection).collect::<Result<_, _>>()?,
@@ -175,6 +186,7 @@ fn connection_of(connection: &document::ConnectionSettings) -> Result<Connection
         kind: connection.kind,
         upstream: upstream.target,
         tags: connection.tags.clone(),
+        owners: connection.owner.as_ref().map(|owners| owners.names().to_vec()).unwrap_or_default(),
     })
 }
 

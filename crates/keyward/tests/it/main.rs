@@ -46,6 +46,8 @@ mod masking;
 #[cfg(test)]
 mod notifying;
 #[cfg(test)]
+mod owning;
+#[cfg(test)]
 mod passing;
 #[cfg(test)]
 mod policies;

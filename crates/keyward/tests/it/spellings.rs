@@ -305,6 +305,7 @@ fn verdict(policy: &PolicySet, kind: ConnectionKind, request: &Spelled) -> Optio
         kind,
         upstream: Address { https: true, host: "models.example".into(), port: 443, base_path: "".into() },
         tags: [("readers".to_owned(), "eng".to_owned()), ("writers".to_owned(), "eng".to_owned())].into(),
+        owners: Vec::new(),
     };
     let findings = RequestFindings::default();
     let facts = Facts {

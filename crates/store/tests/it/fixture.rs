@@ -62,6 +62,7 @@ pub(crate) fn asked_by(who: &Principal, body: &[u8]) -> NewApproval {
         kind: ConnectionKind::OpenAi,
         upstream: Upstream { https: true, host: "models.test".into(), port: 443, base_path: "".into() },
         tags: std::collections::BTreeMap::new(),
+        owners: Vec::new(),
     };
     let operation = Operation {
         class: OperationClass::ModelExport,

@@ -1,7 +1,7 @@
 //! Who may approve, and who may as well once nobody decided for a while.
 
 use super::*;
-use crate::{Approvers, Decision};
+use crate::{Approvers, Decision, OWNER};
 
 fn asks(approval: &str) -> Result<PolicySet, Vec<PolicyError>> {
     load(&format!("  - {{id: a, effect: approve, when: 'true', approval: {approval}}}\n"))
@@ -120,4 +120,74 @@ fn approvers_are_written_as_before_where_nobody_is_added() {
     let rule = asked(&["{approvers: ['group:g'], ttl: 1h, escalate: {after: 10m, to: ['group:leads']}}"]);
     let text = serde_json::json!(rule).to_string();
     assert_eq!(serde_json::from_str::<ApprovalRule>(&text).expect("reads back"), rule);
+}
+
+const OWNED: &str = "  - {id: a, effect: approve, when: 'connection.name != \"free\"', reason: Ask, approval: {approvers: [owner, 'group:g'], \
+    bind: operation, ttl: 1h, grant: 1h, escalate: {after: 10m, to: [owner, 'group:leads']}}}\n";
+
+#[test]
+fn the_owner_is_whoever_owns_the_connection() {
+    let policy = load(OWNED).expect("loads");
+    let mut world = World::new();
+    world.connection.owners =
+        vec!["group:platform".to_owned(), "user:https://issuer.example#carol".to_owned()];
+    let asked = policy.decide(&world.facts()).approval.clone().expect("an approval");
+    assert_eq!(asked.approvers.names, ["group:platform", "user:https://issuer.example#carol", "group:g"]);
+    let escalate = asked.approvers.escalate.as_ref().expect("an escalation");
+    assert_eq!(escalate.to, ["group:platform", "user:https://issuer.example#carol", "group:leads"]);
+    assert!(
+        asked.names(&with(&["platform"]), Duration::ZERO) && !asked.names(&with(&[OWNER]), Duration::ZERO)
+    );
+    let carol = Principal { subject: "carol".into(), ..with(&[]) };
+    assert!(asked.names(&carol, Duration::ZERO));
+    // What is remembered is remembered for these owners.
+    world.connection.owners = vec!["group:others".to_owned()];
+    let others = policy.decide(&world.facts()).approval.clone().expect("an approval");
+    assert_eq!(others.approvers.names, ["group:others", "group:g"]);
+    assert!(!others.covers(&asked) && !asked.covers(&others), "a window of other owners is another");
+    let window = policy.window_for(&[OperationClass::ChatCompletions], &world.connection);
+    assert!(window.expect("a window").covers(&others));
+    // As it stands in the rule it names nobody.
+    let rule = asked_as_written();
+    assert!(rule.asks_owner() && !rule.names(&with(&[OWNER, "owner"]), Duration::from_mins(59)));
+}
+
+/// The rule before anybody looked up the owners.
+fn asked_as_written() -> ApprovalRule {
+    ApprovalRule {
+        approvers: vec![OWNER.to_owned()].into(),
+        and: Vec::new(),
+        min: 1,
+        ttl: Duration::from_hours(1),
+        bind: crate::Bind::Request,
+        grant: None,
+    }
+}
+
+#[test]
+fn a_connection_without_an_owner_is_refused_whoever_else_is_named() {
+    let policy = load(OWNED).expect("loads");
+    let mut world = World::new();
+    world.connection.owners.clear();
+    let decision = policy.decide(&world.facts());
+    assert_eq!((decision.verdict, decision.rule.as_deref()), (Verdict::Block, Some("a")));
+    let reason = decision.reason.as_deref().expect("a sentence");
+    assert!(reason.contains("owner of the connection `models`") && decision.approval.is_none(), "{reason}");
+    assert_eq!(policy.window_for(&[OperationClass::ChatCompletions], &world.connection), None);
+    let explained = policy.explain(&world.facts());
+    assert!(explained.rules[0].values.iter().any(|seen| seen.field == "connection.owners"), "{explained:?}");
+    // Beside another rule that would ask others, too.
+    let both = load(&format!(
+        "{OWNED}  - {{id: b, effect: approve, when: 'true', reason: B, approval: {{approvers: ['group:h'], ttl: 1h}}}}\n"
+    ));
+    assert_eq!(both.expect("loads").decide(&world.facts()).verdict, Verdict::Block);
+    let named: Vec<_> = policy.asks_owner_of("models").map(|place| place.rule.to_string()).collect();
+    assert_eq!(named, ["a"]);
+}
+
+#[test]
+fn conditions_read_who_owns_the_connection() {
+    let world = World::new();
+    assert!(matches("\"group:platform\" in connection.owners && size(connection.owners) == 1", &world));
+    assert!(matches("connection.owners.exists(owner, owner.startsWith(\"group:\"))", &world));
 }

@@ -75,12 +75,14 @@ fn what_an_approval_is_for_and_windows_in_its_stead_are_the_narrower_of_all_rule
     let policy = load(&rules.concat()).expect("loads");
     let asked = policy.decide(&World::new().facts()).approval.clone().expect("an approval");
     assert_eq!((asked.bind, asked.grant), (crate::Bind::Operation, Some(Duration::from_hours(1))));
-    let window = policy.window_for(&[OperationClass::ChatCompletions], "models").expect("a window");
+    let models = World::new().connection;
+    let other = Connection { name: "other".into(), ..models.clone() };
+    let window = policy.window_for(&[OperationClass::ChatCompletions], &models).expect("a window");
     assert!(window.covers(&asked) && asked.covers(&window));
     assert_eq!((window.min, window.grant), (2, Some(Duration::from_hours(1))));
-    let alone = policy.window_for(&[OperationClass::ChatCompletions], "other").expect("a window");
+    let alone = policy.window_for(&[OperationClass::ChatCompletions], &other).expect("a window");
     assert!(!alone.covers(&asked), "fewer people, of one list alone");
-    assert_eq!(policy.window_for(&[OperationClass::ModelExport], "models"), None);
+    assert_eq!(policy.window_for(&[OperationClass::ModelExport], &models), None);
     for wrong in ["bind: body", "grant: 2d", "grant: 0s"] {
         assert!(load(&rule("a", "true", &format!(", {wrong}"))).is_err(), "{wrong}");
     }

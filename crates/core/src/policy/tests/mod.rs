@@ -84,6 +84,7 @@ impl World {
                     base_path: "/v1".into(),
                 },
                 tags: BTreeMap::from([("env".to_owned(), "prod".to_owned())]),
+                owners: vec!["group:platform".to_owned()],
             },
             operation: Operation {
                 class: OperationClass::ChatCompletions,
