@@ -143,7 +143,7 @@ pub fn websocket(data: &[u8]) {
                     match messages.next(&mut part) {
                         Ok(None) => break,
                         Ok(Some(
-                            Item::Control { raw } | Item::Close { raw, .. } | Item::Message { raw, .. },
+                            Item::Control { raw, .. } | Item::Close { raw, .. } | Item::Message { raw, .. },
                         )) => {
                             got += raw.len();
                         }

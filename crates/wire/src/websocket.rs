@@ -44,8 +44,8 @@ pub enum WebSocketError {
     /// A reserved bit is set: an extension is in use, such as compression.
     #[error("a WebSocket message uses an extension that cannot be looked into")]
     Extension,
-    /// A message beyond [`MESSAGE_BYTES_MAX`].
-    #[error("a WebSocket message is longer than {MESSAGE_BYTES_MAX} bytes")]
+    /// A message beyond [`MESSAGE_BYTES_MAX`], or beyond the narrower bound of [`Messages::at_most`].
+    #[error("a WebSocket message is longer than is looked into")]
     TooLong,
     /// A text message that is not UTF-8.
     #[error("a WebSocket text message is not UTF-8")]
@@ -57,8 +57,12 @@ pub enum WebSocketError {
 pub enum Item<'a> {
     /// A ping or pong; it may stand between the fragments of a message.
     Control {
+        /// Whether it asks for a pong.
+        ping: bool,
         /// Its frame as it came.
         raw: &'a [u8],
+        /// What it carries, unmasked.
+        payload: &'a [u8],
     },
     /// A close frame; nothing follows it.
     Close {
@@ -84,6 +88,7 @@ enum Opcode {
     Data(Kind),
     Close,
     Ping,
+    Pong,
 }
 
 /// A frame's header, read.
@@ -100,7 +105,7 @@ struct Head {
 
 impl Head {
     const fn is_control(&self) -> bool {
-        matches!(self.opcode, Opcode::Close | Opcode::Ping)
+        matches!(self.opcode, Opcode::Close | Opcode::Ping | Opcode::Pong)
     }
 }
 
@@ -116,6 +121,10 @@ pub struct Messages {
     kind: Option<Kind>,
     payload: Vec<u8>,
     raw: Vec<u8>,
+    /// The payload of a control frame.
+    control: Vec<u8>,
+    /// The longest message, in bytes.
+    longest: usize,
     /// What was handed out and is to be cleared.
     spent: Spent,
     closed: bool,
@@ -139,9 +148,17 @@ impl Messages {
             kind: None,
             payload: Vec::new(),
             raw: Vec::new(),
+            control: Vec::new(),
+            longest: MESSAGE_BYTES_MAX,
             spent: Spent::Nothing,
             closed: false,
         }
+    }
+
+    /// The same with a narrower bound on messages, in bytes.
+    #[must_use]
+    pub fn at_most(self, longest: usize) -> Self {
+        Self { longest: longest.min(MESSAGE_BYTES_MAX), ..self }
     }
 
     /// Whether nothing is held that is not complete.
@@ -208,7 +225,7 @@ impl Messages {
     /// A frame begins: whether it may.
     fn begin(&mut self, head: Head) -> Result<Head, WebSocketError> {
         match (head.opcode, self.kind) {
-            (Opcode::Close | Opcode::Ping, _) => {
+            (Opcode::Close | Opcode::Ping | Opcode::Pong, _) => {
                 if !head.last || head.length > CONTROL_BYTES_MAX {
                     return Err(WebSocketError::Protocol);
                 }
@@ -220,7 +237,7 @@ impl Messages {
             (Opcode::Data(kind), None) => self.kind = Some(kind),
         }
         if !head.is_control() {
-            if self.raw.len().saturating_add(head.size).saturating_add(head.length) > MESSAGE_BYTES_MAX {
+            if self.raw.len().saturating_add(head.size).saturating_add(head.length) > self.longest {
                 return Err(WebSocketError::TooLong);
             }
             self.raw.append(&mut self.frame);
@@ -246,15 +263,16 @@ impl Messages {
     fn end(&mut self, head: Head) -> Result<Option<Ended>, WebSocketError> {
         self.head = None;
         match (head.opcode, self.kind) {
-            (Opcode::Ping, _) => Ok(Some(Ended::Control)),
+            (Opcode::Ping | Opcode::Pong, _) => {
+                self.read_control(head);
+                Ok(Some(Ended::Control { ping: head.opcode == Opcode::Ping }))
+            }
             (Opcode::Close, _) => {
                 // A message that was being sent stays undone.
                 (self.closed, self.kind) = (true, None);
-                let payload = self.frame.get(head.size..).unwrap_or_default().to_vec();
-                self.payload.clear();
-                unmask(&payload, head.mask, 0, &mut self.payload);
-                let reason = self.payload.get(2..).unwrap_or_default();
-                if self.payload.len() == 1 || std::str::from_utf8(reason).is_err() {
+                self.read_control(head);
+                let reason = self.control.get(2..).unwrap_or_default();
+                if self.control.len() == 1 || std::str::from_utf8(reason).is_err() {
                     return Err(WebSocketError::Protocol);
                 }
                 Ok(Some(Ended::Close))
@@ -270,12 +288,17 @@ impl Messages {
         }
     }
 
+    fn read_control(&mut self, head: Head) {
+        self.control.clear();
+        unmask(self.frame.get(head.size..).unwrap_or_default(), head.mask, 0, &mut self.control);
+    }
+
     fn item(&mut self, ended: Ended) -> Item<'_> {
-        let Self { frame, payload, raw, spent, .. } = self;
+        let Self { frame, payload, raw, control, spent, .. } = self;
         *spent = if matches!(ended, Ended::Message(_)) { Spent::Message } else { Spent::Frame };
         match ended {
-            Ended::Control => Item::Control { raw: frame },
-            Ended::Close => Item::Close { raw: frame, payload },
+            Ended::Control { ping } => Item::Control { ping, raw: frame, payload: control },
+            Ended::Close => Item::Close { raw: frame, payload: control },
             Ended::Message(kind) => Item::Message { kind, payload, raw },
         }
     }
@@ -283,7 +306,7 @@ impl Messages {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ended {
-    Control,
+    Control { ping: bool },
     Close,
     Message(Kind),
 }
@@ -308,7 +331,8 @@ fn head(bytes: &[u8], side: Side) -> Result<Option<Head>, WebSocketError> {
         1 => Opcode::Data(Kind::Text),
         2 => Opcode::Data(Kind::Binary),
         8 => Opcode::Close,
-        9 | 10 => Opcode::Ping,
+        9 => Opcode::Ping,
+        10 => Opcode::Pong,
         _ => return Err(WebSocketError::Protocol),
     };
     let masked = second & 0x80 != 0;
@@ -338,35 +362,65 @@ fn head(bytes: &[u8], side: Side) -> Result<Option<Head>, WebSocketError> {
 
 /// Appends a message in one frame, as a server sends it.
 pub fn write_message(kind: Kind, payload: &[u8], out: &mut Vec<u8>) {
-    out.push(if kind == Kind::Text { 0x81 } else { 0x82 });
-    write_payload(payload, out);
+    write_frame(data_byte(kind), payload, None, out);
+}
+
+/// Appends a message in one frame, as a client sends it, masked with `key`, which nobody must be able to guess (RFC 6455,
+/// 5.3).
+pub fn write_masked_message(kind: Kind, payload: &[u8], key: [u8; 4], out: &mut Vec<u8>) {
+    write_frame(data_byte(kind), payload, Some(key), out);
+}
+
+/// Appends a pong that answers a ping with this payload; masked where a client sends it.
+pub fn write_pong(payload: &[u8], key: Option<[u8; 4]>, out: &mut Vec<u8>) {
+    write_frame(0x8a, payload.get(..CONTROL_BYTES_MAX).unwrap_or(payload), key, out);
 }
 
 /// Appends a close frame, as a server sends it. `payload` is the code and the reason, cut at [`CONTROL_BYTES_MAX`]
 /// where a character ends.
 pub fn write_close(payload: &[u8], out: &mut Vec<u8>) {
+    write_close_frame(payload, None, out);
+}
+
+/// Appends a close frame, as a client sends it; else as [`write_close`].
+pub fn write_masked_close(payload: &[u8], key: [u8; 4], out: &mut Vec<u8>) {
+    write_close_frame(payload, Some(key), out);
+}
+
+const fn data_byte(kind: Kind) -> u8 {
+    match kind {
+        Kind::Text => 0x81,
+        Kind::Binary => 0x82,
+    }
+}
+
+fn write_close_frame(payload: &[u8], key: Option<[u8; 4]>, out: &mut Vec<u8>) {
     let mut end = payload.len().min(CONTROL_BYTES_MAX);
     while end > 2 && payload.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
         end -= 1;
     }
-    out.push(0x88);
-    write_payload(payload.get(..end).unwrap_or_default(), out);
+    write_frame(0x88, payload.get(..end).unwrap_or_default(), key, out);
 }
 
-fn write_payload(payload: &[u8], out: &mut Vec<u8>) {
+fn write_frame(first: u8, payload: &[u8], key: Option<[u8; 4]>, out: &mut Vec<u8>) {
+    out.push(first);
+    let masked = if key.is_some() { 0x80 } else { 0 };
     let length = payload.len();
     match (u8::try_from(length), u16::try_from(length)) {
-        (Ok(length @ 0..=125), _) => out.push(length),
+        (Ok(length @ 0..=125), _) => out.push(masked | length),
         (_, Ok(length)) => {
-            out.push(126);
+            out.push(masked | 0x7e);
             out.extend_from_slice(&length.to_be_bytes());
         }
         _ => {
-            out.push(127);
+            out.push(masked | 0x7f);
             out.extend_from_slice(&(length as u64).to_be_bytes());
         }
     }
-    out.extend_from_slice(payload);
+    if let Some(key) = key {
+        out.extend_from_slice(&key);
+    }
+    unmask(payload, key, 0, out);
 }
 
 #[cfg(test)]

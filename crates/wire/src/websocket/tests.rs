@@ -16,7 +16,7 @@ fn read(side: Side, input: &[u8], chunk: usize) -> Result<Vec<Got>, WebSocketErr
     for mut part in input.chunks(chunk.max(1)) {
         while let Some(item) = messages.next(&mut part)? {
             got.push(match item {
-                Item::Control { raw } => Got::Control(raw.to_vec()),
+                Item::Control { raw, .. } => Got::Control(raw.to_vec()),
                 Item::Close { payload, .. } => Got::Close(payload.to_vec()),
                 Item::Message { kind, payload, raw } => Got::Message(kind, payload.to_vec(), raw.to_vec()),
             });
@@ -130,4 +130,58 @@ proptest! {
         let side = if client { Side::Client } else { Side::Server };
         prop_assert_eq!(read(side, &input, chunk), read(side, &input, usize::MAX));
     }
+}
+
+/// What a client writes is what a server reads, and a pong gives back what its ping carried.
+#[test]
+fn what_is_written_masked_is_read_unmasked() {
+    const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+    let mut out = Vec::new();
+    write_masked_message(Kind::Text, b"Hello", KEY, &mut out);
+    assert_eq!(out, [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
+    for length in [0usize, 125, 126, 65_535, 65_536] {
+        let mut out = Vec::new();
+        write_masked_message(Kind::Binary, &vec![7; length], KEY, &mut out);
+        let message = Got::Message(Kind::Binary, vec![7; length], out.clone());
+        assert_eq!(read(Side::Client, &out, 999), Ok(vec![message]), "{length}");
+    }
+    let mut out = Vec::new();
+    write_pong(b"p", Some(KEY), &mut out);
+    write_masked_close(b"\x03\xe8bye", KEY, &mut out);
+    let mut messages = Messages::new(Side::Client);
+    let mut input = &out[..];
+    let Ok(Some(Item::Control { ping: false, payload: b"p", .. })) = messages.next(&mut input) else {
+        panic!("no pong")
+    };
+    let Ok(Some(Item::Close { payload: b"\x03\xe8bye", .. })) = messages.next(&mut input) else {
+        panic!("no close")
+    };
+}
+
+/// A control frame between the fragments of a message leaves the message alone.
+#[test]
+fn a_control_frame_has_a_payload_of_its_own() {
+    let mut messages = Messages::new(Side::Server);
+    let mut input = &b"\x01\x02He\x89\x01p\x80\x03llo"[..];
+    let Ok(Some(Item::Control { ping: true, payload: b"p", .. })) = messages.next(&mut input) else {
+        panic!("no ping")
+    };
+    let Ok(Some(Item::Message { payload: b"Hello", .. })) = messages.next(&mut input) else {
+        panic!("no message")
+    };
+}
+
+#[test]
+fn a_narrower_bound_holds() {
+    let message = |length: usize| {
+        let mut out = Vec::new();
+        write_message(Kind::Binary, &vec![0; length], &mut out);
+        out
+    };
+    let read = |input: &[u8]| {
+        let mut messages = Messages::new(Side::Server).at_most(102);
+        messages.next(&mut &input[..]).map(|item| item.is_some())
+    };
+    assert_eq!(read(&message(100)), Ok(true));
+    assert_eq!(read(&message(101)), Err(WebSocketError::TooLong));
 }

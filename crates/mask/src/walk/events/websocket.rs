@@ -68,7 +68,7 @@ impl WebSocketMasker {
         let mut step = || -> Result<(), MaskError> {
             while let Some(item) = messages.next(&mut input)? {
                 match item {
-                    Item::Control { raw } => out.extend_from_slice(raw),
+                    Item::Control { raw, .. } => out.extend_from_slice(raw),
                     Item::Close { raw, payload } => close(documents, *position, raw, payload, out),
                     Item::Message { kind, payload, raw } => {
                         message(documents, *position, kind, payload, raw, out)?;
