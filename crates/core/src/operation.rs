@@ -35,7 +35,7 @@ classes! {
     RedisRead = "redis.read", RedisWrite = "redis.write", RedisAdmin = "redis.admin",
     HttpRead = "http.read", HttpWrite = "http.write", GrpcCall = "grpc.call", FileRead = "file.read",
     FileWrite = "file.write", ShellExec = "shell.exec", SecretRead = "secret.read", SecretWrite = "secret.write",
-    AccessGrant = "access.grant", Unknown = "unknown",
+    AccessGrant = "access.grant", Realtime = "realtime", Unknown = "unknown",
 }
 
 /// A word that is not in the list of classes.

@@ -15,16 +15,19 @@ use std::time::Duration;
 
 use http::Method;
 use keyward_core::policy::{Facts, PolicySet, RequestFacts, RequestFindings};
-use keyward_core::{ApprovalId, Decision, MaskRule, Operation, RequestDigest, Risk, Verdict, span};
+use keyward_core::{
+    ApprovalId, Decision, MaskRule, Measure, Operation, RequestDigest, Risk, Verdict, span,
+};
 use keyward_journal::record::DecisionRecord;
 use keyward_store::Binding;
 
 use crate::budgets::{Purse, UsedUp};
-use crate::call::{Call, CallBody};
+use crate::call::{Call, CallBody, CallForm};
 use crate::clock;
 use crate::hold::Held;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::Session;
+use crate::websocket::Opening;
 
 /// Proof that one call was judged and may proceed.
 #[must_use]
@@ -98,6 +101,17 @@ impl Permit {
         &self.call
     }
 
+    /// The WebSocket that it permits to open, if it is one.
+    pub(crate) fn take_opening(&mut self) -> Option<Box<Opening>> {
+        match std::mem::replace(&mut self.call.form, CallForm::Request) {
+            CallForm::Handshake(opening) => Some(opening),
+            form => {
+                self.call.form = form;
+                None
+            }
+        }
+    }
+
     /// The call's headers and body, taken to be sent; the rest of the permit stays as the record of it, with the headers
     /// that rules read.
     pub(crate) fn take_request(&mut self, policy: &PolicySet) -> (http::HeaderMap, CallBody) {
@@ -130,9 +144,15 @@ impl Session {
             Verdict::Allow => self.permit(call, record, decision, None).map(Admission::Granted),
             Verdict::Block => Err(blocked(&decision).judged(call.shown, record)),
             Verdict::Approve => {
+                if call.form.is_granted(&decision) {
+                    return self.permit(call, record, decision, None).map(Admission::Granted);
+                }
                 if let Some(grant) = Box::pin(self.granted(&call.operation, &decision)).await? {
                     let record = DecisionRecord { grant: Some(grant), ..record };
                     return self.permit(call, record, decision, None).map(Admission::Granted);
+                }
+                if !matches!(call.form, CallForm::Request) {
+                    return Err(cannot_wait(&decision).judged(call.shown, record));
                 }
                 let operation = Arc::clone(&call.shown);
                 let judged = record.clone();
@@ -158,7 +178,11 @@ impl Session {
         approved: Option<Approved>,
     ) -> Result<Box<Permit>, Refusal> {
         let connection = &self.target.settings.connection.name;
-        let purses = Purse::of(&obligations.limits, &self.verified.principal, connection);
+        let mut purses = Purse::of(&obligations.limits, &self.verified.principal, connection);
+        if matches!(call.form, CallForm::Message(..)) {
+            // Its WebSocket was counted as the request that it began with.
+            purses.retain(|purse| purse.measure() != Measure::Requests);
+        }
         if let Err(used_up) = self.gateway.shared.budgets.draw_call(&purses) {
             return Err(limited(&used_up).judged(call.shown, decision));
         }
@@ -294,6 +318,24 @@ fn limited(used_up: &UsedUp) -> Refusal {
     let mut refusal = Refusal::new(RefusalKind::LimitReached, text).by_rule(Some(Arc::clone(rule)));
     refusal.retry_after = Some(wait);
     refusal
+}
+
+impl CallForm {
+    /// Whether the window that let a WebSocket open lets this message through: the same rule asks once more. When the
+    /// window ends, so does the session.
+    fn is_granted(&self, decision: &Decision) -> bool {
+        let Self::Message(opened, _) = self else { return false };
+        opened.granted.is_some() && opened.granted == decision.rule
+    }
+}
+
+/// A rule holds what cannot be held: a WebSocket's opening has no retry that would attach, and what is open cannot wait.
+fn cannot_wait(decision: &Decision) -> Refusal {
+    let rule = decision.rule.as_deref().unwrap_or("none");
+    let public = format!(
+        "Rule \"{rule}\" asks for an approval, which a WebSocket cannot wait for; ask for a window (`keyward grants request`) instead."
+    );
+    Refusal::new(RefusalKind::Blocked, public).by_rule(decision.rule.clone())
 }
 
 fn blocked(decision: &Decision) -> Refusal {

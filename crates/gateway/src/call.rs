@@ -8,13 +8,15 @@ use http::request::Parts;
 use http::{HeaderMap, Method};
 use keyward_core::{Finding, Operation, OperationClass, Resource};
 use keyward_mask::mask_bytes;
+use keyward_wire::websocket::Kind as MessageKind;
 
 use crate::body::{BodyError, read_to_end};
 use crate::caller_body::CallerBody;
 use crate::edge;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::Session;
-use crate::understand::{BodyNeed, UnderstandError, body_need, may_export, understand};
+use crate::understand::{Api, BodyNeed, UnderstandError, body_need, may_export, message, understand};
+use crate::websocket::{Opened, Opening};
 
 /// A request on its way through the verdict. What is judged here is what is forwarded.
 pub struct Call {
@@ -30,6 +32,18 @@ pub struct Call {
     pub body: CallBody,
     /// What was masked in its body.
     pub masked: Vec<Finding>,
+    /// What kind of call it is.
+    pub(crate) form: CallForm,
+}
+
+/// What is judged as a call.
+pub(crate) enum CallForm {
+    /// A request.
+    Request,
+    /// A request that opens a WebSocket.
+    Handshake(Box<Opening>),
+    /// A message of the caller over a WebSocket.
+    Message(Arc<Opened>, MessageKind),
 }
 
 /// The body of a call.
@@ -81,7 +95,39 @@ impl Session {
         self.for_operation(&operation)?;
         let operation = Arc::new(operation);
         let shown = self.shown(&operation).await?;
-        Ok(Call { method: parts.method, headers: parts.headers, operation, shown, body, masked: Vec::new() })
+        Ok(Call {
+            method: parts.method,
+            headers: parts.headers,
+            operation,
+            shown,
+            body,
+            masked: Vec::new(),
+            form: CallForm::Request,
+        })
+    }
+
+    /// Understands a message over the WebSocket that was opened as `opened`. `headers` are those of its handshake that rules
+    /// read, and the type of the message.
+    pub(crate) async fn understand_message(
+        &self,
+        opened: &Arc<Opened>,
+        headers: HeaderMap,
+        (form, payload): (MessageKind, Bytes),
+    ) -> Result<Call, Refusal> {
+        let kind = self.target.settings.connection.kind;
+        let operation = message(kind, &opened.operation, form, &payload).map_err(not_understood)?;
+        self.for_operation(&operation)?;
+        let operation = Arc::new(operation);
+        let shown = self.shown(&operation).await?;
+        Ok(Call {
+            method: Method::GET,
+            headers,
+            operation,
+            shown,
+            body: CallBody::Whole(payload),
+            masked: Vec::new(),
+            form: CallForm::Message(Arc::clone(opened), form),
+        })
     }
 
     /// The operation as it may be recorded and shown: a path or a query may hold a credential (a webhook's token).
@@ -107,7 +153,7 @@ impl Session {
     }
 
     /// The longest body that is looked at before the verdict, in bytes.
-    fn inspected(&self) -> u64 {
+    pub(crate) fn inspected(&self) -> u64 {
         self.gateway.limits.inspect_body_bytes_max.min(self.target.settings.request_body_bytes_max)
     }
 
@@ -145,4 +191,26 @@ pub(crate) fn not_understood(error: UnderstandError) -> Refusal {
         _ => RefusalKind::BadRequest,
     };
     Refusal::new(kind, error.public().into_owned()).because(error)
+}
+
+impl Call {
+    /// The same call, where it opens a WebSocket.
+    pub(crate) fn opening(self, opening: Option<Opening>) -> Self {
+        match opening {
+            Some(opening) => Self { form: CallForm::Handshake(Box::new(opening)), ..self },
+            None => self,
+        }
+    }
+
+    /// What the same call does with another body.
+    pub(crate) fn understood_with(&self, api: Api<'_>, body: &[u8]) -> Result<Operation, UnderstandError> {
+        if let CallForm::Message(opened, form) = &self.form {
+            return message(api.kind, &opened.operation, *form, body);
+        }
+        let before = &self.operation;
+        let mut operation =
+            understand(api, &before.method, &before.path, &before.query, &self.headers, Some(body))?;
+        operation.body_bytes = Some(body.len() as u64);
+        Ok(operation)
+    }
 }

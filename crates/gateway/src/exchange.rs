@@ -21,6 +21,7 @@ use crate::respond::respond;
 use crate::route::Route;
 use crate::session::{Session, detail, set};
 use crate::snapshot::{Gateway, InFlight};
+use crate::websocket::{self, Opening};
 use crate::{clock, edge, hold, inject};
 
 /// Answers a request: with what its upstream says, or with a refusal in the caller's dialect.
@@ -52,6 +53,7 @@ async fn exchange(
     mut parts: Parts,
     incoming: CallerBody,
 ) -> Result<Response<Body>, Refusal> {
+    let opening = route.websocket.map(|wish| Opening::take(wish, &mut parts)).transpose()?;
     let verified = identify(gateway, &mut parts).await?;
     let session = Arc::new(gateway.open(verified, route.target, peer, id, in_flight)?);
     // Each long step is on the heap while it lasts: a connection keeps as much room as its service's future needs for as
@@ -63,7 +65,7 @@ async fn exchange(
             .locks
             .refuse(&session.verified.principal, &session.target.settings.connection.name)?;
         session.for_connection()?;
-        let call = session.understand(route.path, route.query, parts, incoming).await?;
+        let call = session.understand(route.path, route.query, parts, incoming).await?.opening(opening);
         match session.admit(call).await? {
             Admission::Granted(permit) => Box::pin(proceed(Arc::clone(&session), permit)).await,
             Admission::Held(held) => hold::wait(Arc::clone(&session), held, proceed).await,
@@ -78,7 +80,11 @@ async fn proceed(session: Arc<Session>, permit: Box<Permit>) -> Result<Response<
     let verdict = permit.decision().verdict;
     let credential = session.lease().await?; // just in time
     let sent = forward(Arc::clone(&session), permit, credential).await?; // ours set, intent recorded
-    let response = respond(sent)?; // decoded, masked, recorded, while streaming
+    let response = if websocket::is_accepted(&sent) {
+        websocket::open(sent).await? // each message judged, masked, recorded from here on
+    } else {
+        respond(sent)? // decoded, masked, recorded, while streaming
+    };
     let connection = &session.target.settings.connection.name;
     let metrics = &session.gateway.shared.metrics;
     metrics.answered(connection, verdict, response.status().as_u16(), session.arrived.elapsed());

@@ -25,6 +25,7 @@ pub mod route;
 pub mod session;
 pub mod sessions;
 pub mod understand;
+pub mod websocket;
 
 pub mod admin;
 pub mod anonymous;

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::edge::screened;
+use crate::websocket::Tunnel;
 
 /// Longest time for a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,9 +70,12 @@ impl Listener {
                 Connection { http: Arc::clone(&http), tls: tls.clone(), heads, stop: stop.clone(), peer };
             let (service, end) = (service(peer), end.clone());
             open.spawn(async move {
-                tokio::select! {
-                    () = connection.serve(stream, service) => {}
-                    () = end.cancelled() => {}
+                let next = tokio::select! {
+                    next = connection.serve(stream, service) => next,
+                    () = end.cancelled() => None,
+                };
+                if let Some(next) = next {
+                    Box::pin(next.run(end)).await;
                 }
                 drop(turn);
             });
@@ -119,7 +123,8 @@ struct Connection {
 }
 
 impl Connection {
-    async fn serve<S, B>(self, stream: TcpStream, service: S)
+    /// Serves HTTP to its end; what goes on with the connection then, where something does.
+    async fn serve<S, B>(self, stream: TcpStream, service: S) -> Option<Box<Tunnel>>
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
         S::Future: Send,
@@ -134,13 +139,23 @@ impl Connection {
             None => self.http(stream, service).await,
             Some(tls) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
                 Ok(Ok(stream)) => self.http(stream, service).await,
-                Ok(Err(error)) => tracing::debug!(peer = %self.peer, %error, "TLS handshake failed"),
-                Err(_) => tracing::debug!(peer = %self.peer, "TLS handshake took too long"),
+                Ok(Err(error)) => {
+                    tracing::debug!(peer = %self.peer, %error, "TLS handshake failed");
+                    None
+                }
+                Err(_) => {
+                    tracing::debug!(peer = %self.peer, "TLS handshake took too long");
+                    None
+                }
             },
         }
     }
 
-    async fn http<S, B>(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, service: S)
+    async fn http<S, B>(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        service: S,
+    ) -> Option<Box<Tunnel>>
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
         S::Future: Send,
@@ -148,8 +163,8 @@ impl Connection {
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let (stream, service) = screened(stream, service, self.heads);
-        let connection = self.http.serve_connection(TokioIo::new(stream), service);
+        let (stream, service, handover) = screened(stream, service, self.heads);
+        let connection = self.http.serve_connection_with_upgrades(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let served = tokio::select! {
             served = connection.as_mut() => served,
@@ -161,5 +176,6 @@ impl Connection {
         if let Err(error) = served {
             tracing::debug!(peer = %self.peer, error = &*error, "connection ended");
         }
+        handover.next()
     }
 }

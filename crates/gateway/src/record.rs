@@ -39,9 +39,12 @@ pub struct Recorder {
     began: Instant,
     pending: Vec<Record>,
     frames: Vec<Frame>,
+    /// Of what the caller sends after the head of the response.
+    sent: Vec<Frame>,
     frames_bytes: usize,
     flushed: Instant,
     kept: u64,
+    sent_kept: u64,
     status: Option<StatusCode>,
     bytes_up: Arc<std::sync::atomic::AtomicU64>,
     bytes_down: u64,
@@ -68,9 +71,11 @@ impl Recorder {
             began: now,
             pending: Vec::new(),
             frames: Vec::new(),
+            sent: Vec::new(),
             frames_bytes: 0,
             flushed: now,
             kept: 0,
+            sent_kept: 0,
             status: None,
             bytes_up: Arc::default(),
             bytes_down: 0,
@@ -101,24 +106,43 @@ impl Recorder {
     /// Notes a masked piece of the response's body.
     pub fn piece(&mut self, bytes: &Bytes) -> Result<(), JournalError> {
         self.bytes_down += bytes.len() as u64;
-        let room = CONTENT_BYTES_MAX - self.kept;
-        let kept = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+        let kept = bytes.slice(..room(self.kept, bytes.len()));
+        self.kept += kept.len() as u64;
+        self.keep(&kept, |recorder| &mut recorder.frames)
+    }
+
+    /// Notes a masked piece of what the caller sends while the response goes on already: a message over a WebSocket.
+    pub(crate) fn sent_piece(&mut self, bytes: &Bytes) -> Result<(), JournalError> {
+        let kept = bytes.slice(..room(self.sent_kept, bytes.len()));
+        self.sent_kept += kept.len() as u64;
+        self.keep(&kept, |recorder| &mut recorder.sent)
+    }
+
+    fn keep(
+        &mut self,
+        bytes: &Bytes,
+        list: impl Fn(&mut Self) -> &mut Vec<Frame>,
+    ) -> Result<(), JournalError> {
         let offset_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
         let mut from = 0;
-        while from < kept {
-            let to = kept.min(from + PIECE_BYTES_MAX);
-            self.frames.push(Frame { offset_us, bytes: bytes.slice(from..to) });
+        while from < bytes.len() {
+            let to = bytes.len().min(from + PIECE_BYTES_MAX);
+            list(self).push(Frame { offset_us, bytes: bytes.slice(from..to) });
             self.frames_bytes += to - from;
             from = to;
             if self.frames_bytes >= FLUSH_BYTES {
                 self.flush()?;
             }
         }
-        self.kept += kept as u64;
-        if !self.frames.is_empty() && self.flushed.elapsed() >= FLUSH_AFTER {
+        if self.is_behind() && self.flushed.elapsed() >= FLUSH_AFTER {
             self.flush()?;
         }
         Ok(())
+    }
+
+    /// Whether pieces wait to be written.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.frames.is_empty() || !self.sent.is_empty()
     }
 
     /// Counts findings of one place.
@@ -169,8 +193,15 @@ impl Recorder {
     }
 
     fn collect_frames(&mut self) {
+        self.frames_bytes = 0;
+        if !self.sent.is_empty() {
+            self.pending.push(Record::RequestBody(BodyFrames {
+                request: self.request,
+                session: self.session,
+                frames: std::mem::take(&mut self.sent),
+            }));
+        }
         if !self.frames.is_empty() {
-            self.frames_bytes = 0;
             self.pending.push(Record::Frames(BodyFrames {
                 request: self.request,
                 session: self.session,
@@ -178,6 +209,11 @@ impl Recorder {
             }));
         }
     }
+}
+
+/// How much of a piece is kept where so much was kept before.
+fn room(kept: u64, length: usize) -> usize {
+    usize::try_from(CONTENT_BYTES_MAX - kept).unwrap_or(usize::MAX).min(length)
 }
 
 impl Drop for Recorder {

@@ -327,6 +327,15 @@ impl Refusal {
         }
     }
 
+    /// A message over a WebSocket that has opened already: an error event of the realtime API.
+    pub(crate) fn socket_event(&self, request: RequestId) -> String {
+        let code = self.kind.code();
+        serde_json::json!({"type": "error", "event_id": request, "error": {
+            "type": openai_type(self.kind.status()), "code": code, "message": self.sentence(request), "param": null,
+            "event_id": null}})
+        .to_string()
+    }
+
     /// The whole response.
     pub fn response(&self, dialect: Option<ConnectionKind>, request: RequestId) -> Response<Body> {
         let (content_type, body) = self.body(dialect, request);

@@ -20,7 +20,6 @@ use crate::inject;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::respond::mask_headers;
 use crate::session::Session;
-use crate::understand::understand;
 
 impl Session {
     /// Runs every detector over a request, where a rule reads what they find. None where it could not be looked into.
@@ -71,10 +70,7 @@ impl Session {
         }
         let api = self.target.settings.api();
         let before = &call.operation;
-        let mut operation =
-            understand(api, &before.method, &before.path, &before.query, &call.headers, Some(&body))
-                .map_err(not_understood)?;
-        operation.body_bytes = Some(body.len() as u64);
+        let operation = call.understood_with(api, &body).map_err(not_understood)?;
         let facts = |operation: &Operation| {
             (operation.class, operation.touches_secret_file, operation.fetches_private)
         };

@@ -15,7 +15,8 @@ use crate::inject;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::respond::Profiles;
 use crate::settings::{ConnectionSettings, Credential};
-use crate::understand::OwnRoute;
+use crate::understand::{OwnRoute, takes_websocket};
+use crate::websocket::Wish;
 
 /// A connection at work: its settings and what is kept for it between exchanges.
 pub struct Target {
@@ -67,6 +68,8 @@ pub struct Route {
     pub path: String,
     /// The raw query, empty when absent.
     pub query: String,
+    /// The WebSocket that it asks for, on a route that is one.
+    pub(crate) websocket: Option<Wish>,
 }
 
 /// All connections, by name and by host.
@@ -92,10 +95,23 @@ impl Routes {
         routes
     }
 
-    /// Finds a request's way: by host where one is registered, by the first path segment otherwise.
+    /// Finds a request's way. Whoever asks for a WebSocket where there is none would wait for one in vain.
     pub fn find(&self, head: Head) -> Result<Route, Refusal> {
+        let route = self.lookup(head)?;
+        if route.websocket.is_some() && !takes_websocket(route.target.settings.api(), &route.path) {
+            return Err(Refusal::new(
+                RefusalKind::BadRequest,
+                "This route is not passed on as a WebSocket; use the HTTP routes of the upstream.",
+            ));
+        }
+        Ok(route)
+    }
+
+    /// By host where one is registered, by the first path segment otherwise.
+    fn lookup(&self, head: Head) -> Result<Route, Refusal> {
+        let websocket = head.websocket;
         if let Some(target) = self.by_host.get(&head.host) {
-            return Ok(Route { target: Arc::clone(target), path: head.path, query: head.query });
+            return Ok(Route { target: Arc::clone(target), path: head.path, query: head.query, websocket });
         }
         let rest = head.path.strip_prefix('/').unwrap_or(&head.path);
         let (name, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -106,7 +122,7 @@ impl Routes {
             ));
         };
         let path = if path.is_empty() { "/" } else { path };
-        Ok(Route { target: Arc::clone(target), path: path.to_owned(), query: head.query })
+        Ok(Route { target: Arc::clone(target), path: path.to_owned(), query: head.query, websocket })
     }
 
     /// The connection of this name.

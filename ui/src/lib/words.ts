@@ -11,6 +11,7 @@ export interface Part {
 const DEEDS: Record<string, string> = {
   "chat.completions": "send a chat to %",
   responses: "ask % for a response",
+  realtime: "talk with % over a WebSocket",
   embeddings: "compute embeddings with %",
   rerank: "rank documents with %",
   images: "make images with %",

@@ -4,18 +4,22 @@
 //! read in two ways is refused here (*fails closed*): several or contradicting hosts, framing headers that disagree,
 //! paths with `//`, `.` or `..` segments, encoded separators or encoded unreserved characters, backslashes, bytes
 //! outside ASCII. Nothing is repaired.
+//! An offer to speak h2c is ignored (RFC 9110, 7.8); a wish for a WebSocket has one reading or is refused.
 //! How bytes of HTTP/1.1 are written (line ends, framing, names) was looked at before hyper read them: `screen`.
 
+mod handover;
 mod opening;
 mod screen;
 
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderMap, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderMap, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Version};
 use keyward_wire::http1::Fault;
 
 use crate::refusal::{Refusal, RefusalKind};
+use crate::websocket::Wish;
 
+pub(crate) use self::handover::Handover;
 pub(crate) use self::screen::{fault, fault_behind, screened};
 
 /// The longest path and query together, in bytes.
@@ -30,6 +34,8 @@ pub struct Head {
     pub path: String,
     /// The query without `?`, empty when absent.
     pub query: String,
+    /// The WebSocket that it asks for.
+    pub(crate) websocket: Option<Wish>,
 }
 
 /// Reads the head of a request, refusing what is ambiguous.
@@ -40,7 +46,8 @@ pub fn read(parts: &Parts) -> Result<Head, Refusal> {
     check_method(&parts.method)?;
     check_version(parts.version)?;
     check_framing(&parts.headers)?;
-    check_other_wishes(&parts.headers)?;
+    check_expectations(&parts.headers)?;
+    let websocket = Wish::of(parts)?;
     let host = host(parts)?;
     let target = parts.uri.path_and_query().map_or("", |pq| pq.as_str());
     if target.len() > TARGET_BYTES_MAX {
@@ -52,7 +59,7 @@ pub fn read(parts: &Parts) -> Result<Head, Refusal> {
     if !query.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(bad("The query holds bytes that must be percent-encoded."));
     }
-    Ok(Head { host, path: path.to_owned(), query: query.to_owned() })
+    Ok(Head { host, path: path.to_owned(), query: query.to_owned(), websocket })
 }
 
 fn refused(fault: Fault) -> Refusal {
@@ -114,12 +121,7 @@ fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// An offer to speak h2c is ignored (RFC 9110, 7.8); whoever asks for a WebSocket would wait for one in vain.
-fn check_other_wishes(headers: &HeaderMap) -> Result<(), Refusal> {
-    let names = |value: &http::HeaderValue| value.as_bytes().to_ascii_lowercase().starts_with(b"websocket");
-    if headers.get_all(UPGRADE).iter().any(names) {
-        return Err(bad("WebSocket connections are not passed on; use the HTTP routes of the upstream."));
-    }
+fn check_expectations(headers: &HeaderMap) -> Result<(), Refusal> {
     let mut expectations = headers.get_all(EXPECT).iter();
     if expectations.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
         return Err(bad("Expect can only be 100-continue."));

@@ -4,6 +4,8 @@
 //! harmless one, and the service is told the fault with it, so that the refusal comes in its turn, after the answers to the
 //! requests before it, and is worded and recorded like any other. Nothing is read from that connection any more. A fault
 //! in a body ends the body with an error, so it is never taken for complete.
+//! Once the connection has left HTTP ([`Handover`]) bytes pass as they come; what was held before as the beginning of a
+//! request ends it, since nobody may go on in another protocol before that was agreed.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,11 +13,13 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use http::Request;
+use http::header::UPGRADE;
 use hyper::body::Incoming;
 use hyper::service::Service;
 use keyward_wire::http1::{Fault, Limits, Screen, Stop};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::handover::Handover;
 use super::opening::Opening;
 
 /// What hyper reads in the place of a request that is refused; the service answers it with the fault, whatever it asks.
@@ -27,8 +31,8 @@ const UNREAD_BYTES_MAX: usize = 256 * 1024;
 type Found = Arc<OnceLock<(u64, Fault)>>;
 
 /// Puts a screen before a stream, and the faults that it finds before a service.
-pub(crate) fn screened<S, T>(stream: S, service: T, limits: Limits) -> (Screened<S>, Told<T>) {
-    let found = Found::default();
+pub(crate) fn screened<S, T>(stream: S, service: T, limits: Limits) -> (Screened<S>, Told<T>, Handover) {
+    let (found, handover) = (Found::default(), Handover::default());
     let screened = Screened {
         stream: Opening::new(stream),
         screen: Screen::new(limits),
@@ -37,8 +41,10 @@ pub(crate) fn screened<S, T>(stream: S, service: T, limits: Limits) -> (Screened
         given: 0,
         end: None,
         found: Arc::clone(&found),
+        handover: handover.clone(),
     };
-    (screened, Told { service, found, calls: AtomicU64::new(0) })
+    let told = Told { service, found, calls: AtomicU64::new(0), handover: handover.clone() };
+    (screened, told, handover)
 }
 
 /// A stream of which only sound requests are read.
@@ -52,6 +58,7 @@ pub(crate) struct Screened<S> {
     given: usize,
     end: Option<End>,
     found: Found,
+    handover: Handover,
 }
 
 /// How a connection with a fault goes on.
@@ -89,6 +96,18 @@ impl<S> Screened<S> {
             (self.ready, self.given) = (0, 0);
         }
         true
+    }
+
+    /// Reads on once HTTP was left.
+    fn poll_beyond(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>>
+    where
+        S: AsyncRead + Unpin,
+    {
+        if self.end.is_some() || !self.held.is_empty() {
+            let early = "bytes came before the change of protocol was agreed";
+            return Poll::Ready(Err(std::io::Error::new(std::io::ErrorKind::InvalidData, early)));
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 
     /// Looks at what was read into the buffer from `before` on; what may not pass yet is held.
@@ -131,6 +150,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Screened<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
         let this = &mut *self;
+        if this.handover.has_left() {
+            return this.poll_beyond(cx, buffer);
+        }
         let before = buffer.filled().len();
         loop {
             if buffer.remaining() == 0 || this.give(buffer) || buffer.filled().len() > before {
@@ -198,6 +220,7 @@ pub(crate) struct Told<T> {
     found: Found,
     /// hyper calls a service once for each request of a connection of HTTP/1.1, in their order.
     calls: AtomicU64,
+    handover: Handover,
 }
 
 impl<T: Service<Request<Incoming>>> Service<Request<Incoming>> for Told<T> {
@@ -211,6 +234,9 @@ impl<T: Service<Request<Incoming>>> Service<Request<Incoming>> for Told<T> {
             && call >= *at
         {
             request.extensions_mut().insert(*fault);
+        }
+        if request.headers().contains_key(UPGRADE) {
+            request.extensions_mut().insert(self.handover.clone());
         }
         self.service.call(request)
     }
@@ -246,7 +272,7 @@ mod tests {
     /// What is read of an input that comes in such pieces, and the fault.
     async fn read(input: &[u8], piece: usize, room: usize) -> (Vec<u8>, Option<Fault>) {
         let (mut peer, ours) = tokio::io::duplex(piece);
-        let (mut screened, told) = screened(ours, (), LIMITS);
+        let (mut screened, told, _) = screened(ours, (), LIMITS);
         let mut all = Vec::new();
         let mut buffer = vec![0; room];
         let reading = async {

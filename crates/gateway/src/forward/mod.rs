@@ -22,7 +22,7 @@ pub use pools::{Pools, TlsSetupError};
 
 use crate::admit::Permit;
 use crate::body::Outgoing;
-use crate::call::CallBody;
+use crate::call::{CallBody, CallForm};
 use crate::clock;
 use crate::hold::{RunningNote, runs_already};
 use crate::inject;
@@ -31,6 +31,7 @@ use crate::refusal::{Refusal, RefusalKind};
 use crate::requests::{is_encoded, mask_whole};
 use crate::respond::mask_headers;
 use crate::session::{Session, detail};
+use crate::websocket::Asked;
 
 /// The longest piece of a request body in one frame of its record.
 const CONTENT_PIECE_BYTES: usize = 256 * 1024;
@@ -49,6 +50,8 @@ pub struct Sent {
     pub recorder: Recorder,
     /// Makes identical calls wait, where an approval was used up.
     pub note: Option<RunningNote>,
+    /// The WebSocket that was asked for.
+    pub(crate) asked: Option<Asked>,
 }
 
 /// Records the intent, uses up the approval, takes the caller's credential off, sets ours, and sends. When the upstream
@@ -93,6 +96,8 @@ async fn send(
     inject::strip_framing(&mut headers);
     let mut intent = intent(&session, &permit, lease.as_ref(), &headers, &body)?;
     intent.retry_of = retry_of;
+    let opens = matches!(permit.call().form, CallForm::Handshake(_));
+    let asked = if opens { Some(Asked::set(&mut headers)?) } else { None };
     let request = upstream_request(&session, &permit, lease.as_deref(), headers)?;
 
     let journal = session.gateway.shared.journal.clone();
@@ -112,13 +117,14 @@ async fn send(
         let request = request.map(|()| outgoing(body, &session, &recorder));
         let target = &session.target;
         let version = lease.as_ref().map_or("", |lease| &lease.version);
+        let client = if opens { target.pools.alone() } else { target.pools.client(version) };
         let response =
-            target.pools.send(version, request, target.settings.header_timeout, &recorder.bytes_up()).await?;
+            pools::send(client, request, target.settings.header_timeout, &recorder.bytes_up()).await?;
         Ok::<_, Refusal>((response, note))
     }
     .await;
     match sent {
-        Ok((response, note)) => Ok(Sent { session, response, permit, lease, recorder, note }),
+        Ok((response, note)) => Ok(Sent { session, response, permit, lease, recorder, note, asked }),
         Err(mut refusal) => {
             recorder.end(end_of(refusal.kind), Some(detail(&refusal)))?;
             refusal.session = Some(session.id); // its outcome is recorded
@@ -194,7 +200,7 @@ fn upstream_request(
     }
     let upstream = &settings.connection.upstream;
     let operation = permit.operation();
-    if settings.http2 != crate::settings::Http2::PriorKnowledge {
+    if settings.http2 != crate::settings::Http2::PriorKnowledge || headers.contains_key(header::UPGRADE) {
         let host = HeaderValue::from_str(&upstream.authority()).map_err(|error| {
             Refusal::new(RefusalKind::Internal, "The upstream address is not valid.").because(error)
         })?;
@@ -234,6 +240,10 @@ fn intent(
     let mask = session.request_mask(lease)?;
     let mut headers = headers.clone();
     let (note, content) = match body {
+        // What its messages say follows.
+        CallBody::Whole(_) if matches!(permit.call().form, CallForm::Handshake(_)) => {
+            (BodyNote::Content, Vec::new())
+        }
         CallBody::Whole(bytes) if bytes.is_empty() => (BodyNote::Empty, Vec::new()),
         CallBody::Whole(bytes) => content(bytes, &headers, mask.as_ref()),
         CallBody::Passing(_) => (BodyNote::NotKept, Vec::new()),

@@ -11,8 +11,8 @@ use http::uri::{PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Builder, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use keyward_core::Upstream;
 
@@ -47,7 +47,7 @@ impl Pools {
     }
 
     /// The client for a credential version, made when it is not there.
-    fn client(&self, version: &str) -> HttpClient {
+    pub(super) fn client(&self, version: &str) -> HttpClient {
         let find = |clients: &Vec<(Arc<str>, HttpClient)>| {
             clients.iter().find(|(v, _)| **v == *version).map(|(_, client)| client.clone())
         };
@@ -61,23 +61,32 @@ impl Pools {
         if clients.len() >= VERSIONS_MAX {
             clients.remove(0); // requests under way keep their connection until they end
         }
-        let client = self.build();
+        let client = self.builder().build(self.connector(self.http2));
         clients.push((version.into(), client.clone()));
         client
     }
 
-    fn build(&self) -> HttpClient {
+    /// A client for one request that changes the protocol, over a connection of its own of HTTP/1.1.
+    pub(super) fn alone(&self) -> HttpClient {
+        self.builder().http2_only(false).pool_max_idle_per_host(0).build(self.connector(Http2::Never))
+    }
+
+    fn connector(&self, http2: Http2) -> HttpsConnector<HttpConnector> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         let tls = HttpsConnectorBuilder::new().with_tls_config(self.tls.clone()).https_or_http();
-        let connector = match self.http2 {
+        match http2 {
             Http2::Auto => tls.enable_all_versions().wrap_connector(tcp),
             Http2::Never => tls.enable_http1().wrap_connector(tcp),
             Http2::PriorKnowledge => tls.enable_http2().wrap_connector(tcp),
-        };
-        Client::builder(TokioExecutor::new())
+        }
+    }
+
+    fn builder(&self) -> Builder {
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
@@ -85,44 +94,40 @@ impl Pools {
             .http2_initial_stream_window_size(256 * 1024)
             .http2_initial_connection_window_size(4 * 1024 * 1024)
             .http1_max_headers(256)
-            .set_host(false)
-            .build(connector)
+            .set_host(false);
+        builder
     }
+}
 
-    /// Sends a request and waits for the head of the answer, at most `header_timeout` after the last byte of the request
-    /// that went out; `sent` counts those.
-    pub(super) async fn send(
-        &self,
-        version: &str,
-        request: Request<Outgoing>,
-        header_timeout: Duration,
-        sent: &AtomicU64,
-    ) -> Result<Response<Incoming>, Refusal> {
-        let response = self.client(version).request(request);
-        tokio::pin!(response);
-        let mut seen = sent.load(Ordering::Relaxed);
-        loop {
-            match tokio::time::timeout(header_timeout, &mut response).await {
-                Ok(Ok(response)) => return Ok(response),
-                Ok(Err(error)) if error.is_connect() => {
-                    return Err(Refusal::new(
-                        RefusalKind::UpstreamUnreachable,
-                        "The upstream of this connection cannot be reached; nothing was sent.",
-                    )
-                    .because(error));
-                }
-                Ok(Err(error)) => return Err(broken(error)),
-                // A long upload is no silence.
-                Err(_) if sent.load(Ordering::Relaxed) != seen => seen = sent.load(Ordering::Relaxed),
-                Err(_) => {
-                    return Err(Refusal::new(
-                        RefusalKind::UpstreamTimeout,
-                        format!(
-                            "The upstream did not begin to answer within {} s.",
-                            header_timeout.as_secs()
-                        ),
-                    ));
-                }
+/// Sends a request and waits for the head of the answer, at most `header_timeout` after the last byte of the request that
+/// went out; `sent` counts those.
+pub(super) async fn send(
+    client: HttpClient,
+    request: Request<Outgoing>,
+    header_timeout: Duration,
+    sent: &AtomicU64,
+) -> Result<Response<Incoming>, Refusal> {
+    let response = client.request(request);
+    tokio::pin!(response);
+    let mut seen = sent.load(Ordering::Relaxed);
+    loop {
+        match tokio::time::timeout(header_timeout, &mut response).await {
+            Ok(Ok(response)) => return Ok(response),
+            Ok(Err(error)) if error.is_connect() => {
+                return Err(Refusal::new(
+                    RefusalKind::UpstreamUnreachable,
+                    "The upstream of this connection cannot be reached; nothing was sent.",
+                )
+                .because(error));
+            }
+            Ok(Err(error)) => return Err(broken(error)),
+            // A long upload is no silence.
+            Err(_) if sent.load(Ordering::Relaxed) != seen => seen = sent.load(Ordering::Relaxed),
+            Err(_) => {
+                return Err(Refusal::new(
+                    RefusalKind::UpstreamTimeout,
+                    format!("The upstream did not begin to answer within {} s.", header_timeout.as_secs()),
+                ));
             }
         }
     }

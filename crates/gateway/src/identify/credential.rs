@@ -174,7 +174,7 @@ fn cookie_has_credential(header: &HeaderValue) -> bool {
 }
 
 /// The shape of a JWT (three non-empty parts, the first the base64 of `{"`) or of a client token.
-fn looks_like_token(value: &[u8]) -> bool {
+pub(crate) fn looks_like_token(value: &[u8]) -> bool {
     let value = value.strip_prefix(b"Bearer ").unwrap_or(value);
     value.starts_with(b"kw_")
         || (value.starts_with(b"eyJ")

@@ -41,6 +41,7 @@ use self::settings::ISSUERS_MAX;
 use self::token::Token;
 use crate::fetch::FetchClient;
 
+pub(crate) use credential::looks_like_token;
 pub use credential::{CREDENTIAL_HEADERS, CredentialSource, Presented, presented_credential};
 pub use error::IdentifyError;
 pub use issuer::IssuerHealth;

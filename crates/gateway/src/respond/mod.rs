@@ -27,11 +27,12 @@ use keyward_mask::{Profile, mask_bytes, mask_field, mask_whole_field};
 use keyward_secrets::Lease;
 use keyward_wire::coding::Decoder;
 
-use calls::{CallGuard, Form};
+pub(crate) use calls::MessageGuard;
+use calls::{CallGuard, Form, Judge};
 pub use profiles::Profiles;
 use reply::Packed;
 pub use reply::Reply;
-use usage::Meter;
+pub(crate) use usage::Meter;
 pub use weights::Weights;
 use weights::WeightsGuard;
 
@@ -50,7 +51,7 @@ const VALIDATORS: [HeaderName; 3] = [header::ETAG, header::ACCEPT_RANGES, header
 
 /// Builds the caller's response. Fails only before its first byte left; the outcome is recorded then.
 pub fn respond(sent: Sent) -> Result<Response<Body>, Refusal> {
-    let Sent { session, response, permit, lease, mut recorder, note } = sent;
+    let Sent { session, response, permit, lease, mut recorder, note, asked: _ } = sent;
     let form = Form::of(content_type(response.headers()));
     let calls = form.and_then(|form| call_guard(form, &session, &permit, response.status()));
     let (mut parts, upstream) = response.into_parts();
@@ -106,16 +107,28 @@ fn ended(
 
 /// Judges the calls of tools in an answer of a model, where it may hold some.
 fn call_guard(form: Form, session: &Arc<Session>, permit: &Permit, status: StatusCode) -> Option<CallGuard> {
+    if !status.is_success() {
+        return None;
+    }
+    judge_of_calls(session, permit).map(|judge| CallGuard::new(form, judge))
+}
+
+/// The same for what passes over a WebSocket.
+pub(crate) fn message_guard(session: &Arc<Session>, permit: &Permit) -> Option<MessageGuard> {
+    judge_of_calls(session, permit).map(MessageGuard::new)
+}
+
+fn judge_of_calls(session: &Arc<Session>, permit: &Permit) -> Option<Judge> {
     let kind = session.target.settings.connection.kind;
     let operation = Arc::clone(permit.operation());
-    if !kind.serves_models() || !calls::may_call(operation.class) || !status.is_success() {
+    if !kind.serves_models() || !calls::may_call(operation.class) {
         return None;
     }
     let (session, headers) = (Arc::clone(session), permit.call().headers.clone());
     let judge = move |tool: &str, arguments: &str| {
         session.judge_tool_call(&calls::called(&operation, tool, arguments), &headers)
     };
-    Some(CallGuard::new(form, Box::new(judge)))
+    Some(Box::new(judge))
 }
 
 /// What the body of an answer needs on its way.

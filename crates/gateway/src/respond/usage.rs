@@ -44,6 +44,11 @@ impl Meter {
         })
     }
 
+    /// Counts more bytes of the request.
+    pub(crate) fn sent(&mut self, more: u64) {
+        self.sent += more;
+    }
+
     /// Counts a piece of the answer.
     pub(crate) fn piece(&mut self, piece: &[u8]) {
         self.answered += piece.len() as u64;

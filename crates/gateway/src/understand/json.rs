@@ -235,6 +235,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Judged, UnderstandError> {
     read_at(bytes, Place::Top, Judged { measures: true, ..Judged::default() })
 }
 
+/// Reads an event of OpenAI's realtime API: what a body of the Responses API has at its top stands one level deeper.
+pub(super) fn read_event(bytes: &[u8]) -> Result<Judged, UnderstandError> {
+    read_at(bytes, Place::Event, Judged { measures: true, ..Judged::default() })
+}
+
 /// Reads any JSON; every text in it is an argument.
 pub(super) fn read_any(bytes: &[u8]) -> Result<Judged, UnderstandError> {
     read_at(bytes, Place::Argument, Judged::default())
@@ -257,6 +262,8 @@ fn walk(bytes: &[u8], judged: &mut Judged, place: Place) -> Result<(), serde_jso
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Top,
+    /// The top of an event, around what would be the body of a request.
+    Event,
     Model,
     Stream,
     Tools,
@@ -288,6 +295,7 @@ impl Place {
                 Self::Schema
             }
             (_, name) if ARGUMENT_NAMES.contains(&name) => Self::Argument,
+            (Self::Event, "session" | "response") => Self::Top,
             (Self::Top, "model") => Self::Model,
             (Self::Top, "stream") => Self::Stream,
             (Self::Top, "tools" | "functions") => Self::Tools,
@@ -322,7 +330,7 @@ impl Walk<'_> {
     /// A value that is neither text, list nor object.
     fn other<E: serde::de::Error>(self, null: bool) -> Result<(), E> {
         match self.place {
-            Place::Top => Err(self.judged.refuse(UnderstandError::Json)),
+            Place::Top | Place::Event => Err(self.judged.refuse(UnderstandError::Json)),
             Place::Model | Place::Stream | Place::Tools | Place::ToolName if null => Ok(()),
             Place::Model | Place::Stream | Place::Tools | Place::Tool | Place::ToolName => {
                 Err(self.judged.refuse(UnderstandError::JsonField))
@@ -381,7 +389,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
             return Err(judged.refuse(problem));
         }
         match self.place {
-            Place::Top => return Err(judged.refuse(UnderstandError::Json)),
+            Place::Top | Place::Event => return Err(judged.refuse(UnderstandError::Json)),
             Place::Stream | Place::Tools | Place::Tool => {
                 return Err(judged.refuse(UnderstandError::JsonField));
             }
@@ -414,9 +422,9 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
-        if matches!(self.place, Place::Top | Place::Model | Place::Stream | Place::Tool | Place::ToolName) {
-            let problem =
-                if self.place == Place::Top { UnderstandError::Json } else { UnderstandError::JsonField };
+        let top = matches!(self.place, Place::Top | Place::Event);
+        if top || matches!(self.place, Place::Model | Place::Stream | Place::Tool | Place::ToolName) {
+            let problem = if top { UnderstandError::Json } else { UnderstandError::JsonField };
             return Err(self.judged.refuse(problem));
         }
         let (depth, place) = (self.deeper()?, self.place.element());
@@ -434,7 +442,12 @@ impl<'de> Visitor<'de> for Walk<'_> {
         let tools_before = self.judged.tools.len();
         let mut tool_type = None;
         while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
-            if place == Place::Top && misspelt(&name) {
+            let misread = match place {
+                Place::Top => misspelt(&name),
+                Place::Event => misspelt_part(&name),
+                _ => false,
+            };
+            if misread {
                 return Err(self.judged.refuse(UnderstandError::JsonDuplicate));
             }
             let below = place.below(&name);
@@ -490,4 +503,11 @@ fn misspelt(name: &str) -> bool {
     }
     let folded = name.to_uppercase().to_lowercase();
     JUDGED_NAMES.contains(&folded.as_str())
+}
+
+/// Whether a name at the top of an event is that of a judged part of it in other letters.
+fn misspelt_part(name: &str) -> bool {
+    const PARTS: [&str; 4] = ["session", "response", "item", "type"];
+    let folded = name.to_uppercase().to_lowercase();
+    !PARTS.contains(&name) && PARTS.contains(&folded.as_str())
 }

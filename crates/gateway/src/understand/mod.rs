@@ -26,6 +26,7 @@ mod inner;
 mod json;
 mod kserve;
 mod media;
+mod message;
 mod mlflow;
 mod multipart;
 mod ollama;
@@ -47,6 +48,7 @@ pub use self::fields::{FIELDS_MAX, STOPS_MAX};
 pub use self::inner::BATCH_REQUESTS_MAX;
 pub use self::json::{JSON_DEPTH_MAX, TOOLS_MAX};
 pub use self::media::{AUDIO_BYTES_MAX, AUDIO_DECODED_BYTES_MAX, IMAGE_PIXELS_MAX};
+pub(crate) use self::message::{message, takes_websocket};
 pub use self::own::{OwnRoute, OwnRouteError};
 pub use self::tool_call::{Called, tool_call};
 
@@ -141,12 +143,16 @@ pub fn understand<'r>(
     } else {
         found.class
     };
+    let asked = if class == OperationClass::Realtime { model_asked(&query_values)? } else { None };
     let inner = inner::read(kind, &found, method, &canonical, headers, body)?;
     let mut model = if found.model.is_empty() { judged.model } else { found.model };
     if model.is_empty()
         && let Some(named) = body.filter(|_| loads(class)).and_then(named_in)
     {
         model = named;
+    }
+    if let Some(asked) = asked {
+        asked.clone_into(&mut model);
     }
     if class == OperationClass::ModelExport {
         let name = exported_model(&model).len();
@@ -161,7 +167,7 @@ pub fn understand<'r>(
         method: method.to_owned(),
         path: path.to_owned(),
         query: query.to_owned(),
-        stream: judged.stream,
+        stream: judged.stream || class == OperationClass::Realtime,
         body_bytes: body.map(|bytes| bytes.len() as u64).or_else(|| body::declared(headers)),
         touches_secret_file: judged.touches_secret_file,
         // TGI reads the images that a prompt links to.
@@ -172,6 +178,19 @@ pub fn understand<'r>(
     };
     hold_files(&mut operation, files);
     Ok(operation)
+}
+
+/// The model that a query names, once.
+fn model_asked(query: &[(String, String)]) -> Result<Option<&str>, UnderstandError> {
+    let mut named = query.iter().filter(|(name, _)| name.trim().eq_ignore_ascii_case("model"));
+    match (named.next(), named.next()) {
+        (None, _) => Ok(None),
+        (Some((name, model)), None) if name == "model" => {
+            fields::check_model(model)?;
+            Ok(Some(model))
+        }
+        _ => Err(UnderstandError::Query),
+    }
 }
 
 /// Every file that a call uses is judged: those beyond the first as calls of their own. A batch's requests are on its file.

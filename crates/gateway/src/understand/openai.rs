@@ -2,14 +2,15 @@
 
 use keyward_core::OperationClass::{
     AdminConfig, Audio, BatchCreate, ChatCompletions, Embeddings, FilesDelete, FilesRead, FilesWrite,
-    FinetuneCreate, Images, LoraLoad, MetricsRead, ModelUnload, ModelsList, Moderations, Rerank, Responses,
+    FinetuneCreate, Images, LoraLoad, MetricsRead, ModelUnload, ModelsList, Moderations, Realtime, Rerank,
+    Responses,
 };
 
 use super::routes::Body::{Json, JsonOrNothing, Multipart, Nothing, Unread};
 use super::routes::{Route, Table};
 
-/// Asking after a batch, a job or a stored response is what creating it is. Stored chat completions, realtime sessions,
-/// assistants, vector stores, containers and evaluations are not in the table, and so unknown.
+/// Asking after a batch, a job or a stored response is what creating it is. `realtime` is the WebSocket (`super::message`
+/// reads what passes over it). Stored chat completions, client secrets and calls of `realtime`, assistants, vector stores, containers and evaluations are not in the table, and so unknown.
 const ROUTES: &[Route] = &[
     ("POST", "chat/completions", ChatCompletions, Json),
     ("POST", "completions", ChatCompletions, Json),
@@ -20,6 +21,7 @@ const ROUTES: &[Route] = &[
     ("GET", "responses/*/input_items", Responses, Nothing),
     ("POST", "responses/*/cancel", Responses, JsonOrNothing),
     ("DELETE", "responses/*", Responses, Nothing),
+    ("GET", "realtime", Realtime, Nothing),
     ("POST", "embeddings", Embeddings, Json),
     ("POST", "rerank", Rerank, Json),
     ("POST", "moderations", Moderations, Json),

@@ -31,6 +31,8 @@ pub struct OwnRoute {
     /// The pattern as other readings of a path are compared with it.
     loose: Box<str>,
     class: OperationClass,
+    /// Whether its calls may go on as a WebSocket.
+    websocket: bool,
 }
 
 /// Why a path cannot be a route's.
@@ -66,7 +68,19 @@ impl OwnRoute {
             check(segment, index == last)?;
         }
         let loose = pattern.strip_suffix('/').unwrap_or(pattern).to_ascii_lowercase();
-        Ok(Self { method: method.map(Box::from), pattern: pattern.into(), loose: loose.into(), class })
+        Ok(Self {
+            method: method.map(Box::from),
+            pattern: pattern.into(),
+            loose: loose.into(),
+            class,
+            websocket: false,
+        })
+    }
+
+    /// The same route, of which calls may go on as a WebSocket.
+    #[must_use]
+    pub fn with_websocket(self) -> Self {
+        Self { websocket: true, ..self }
     }
 
     /// Whether `later` would do nothing behind this route: every call that fits it fits this one too, or is refused
@@ -148,6 +162,12 @@ pub(super) fn classify(
         route.fit(path.segments(), &mut found);
     }
     Ok(found)
+}
+
+/// Whether a call that fits goes on as a WebSocket where its caller asks for one.
+pub(super) fn takes_websocket(routes: &[OwnRoute], path: &Path<'_>) -> bool {
+    let mut candidates = routes.iter().filter(|route| route.takes("GET"));
+    candidates.find(|route| route.fit(path.segments(), &mut scratch())).is_some_and(|route| route.websocket)
 }
 
 fn scratch() -> Found {

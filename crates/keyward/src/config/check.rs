@@ -12,6 +12,7 @@ use super::document::{
 };
 use super::problem::Report;
 use super::reference::Reference;
+use super::routes::RouteMethod;
 use super::scalar::Period;
 use super::tree::{At, Node, Places};
 use super::url::{HttpUrl, is_host_name};
@@ -305,6 +306,10 @@ impl Check<'_, '_> {
         let mut before: Vec<(usize, OwnRoute)> = Vec::new();
         for (index, route) in connection.routes.iter().enumerate() {
             let path = format!("{path}.routes[{index}]");
+            if route.websocket && !matches!(route.method, RouteMethod::Get | RouteMethod::Any) {
+                let message = "`websocket` does nothing on a route that no `GET` fits";
+                self.say(&format!("{path}.websocket"), message, "remove it, or use `method: GET`");
+            }
             let route = match route.own() {
                 Ok(route) => route,
                 Err(error) => {

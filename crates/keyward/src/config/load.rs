@@ -239,6 +239,7 @@ mod tests {
             ("{method: GET, path: '/**/x', class: unknown}", vec!["11:29", "the last segment"]),
             ("{method: GET, path: '/jobs/7', class: unknown}", vec!["11:9", "never reached: routes[0]"]),
             ("{method: GET, path: /x}", vec!["11:9", "has no `class`"]),
+            ("{method: POST, path: /x, class: unknown, websocket: true}", vec!["11:61", "no `GET` fits"]),
             ("{method: GET, path: /x, clas: unknown}", vec!["11:33", "did you mean `class`"]),
         ] {
             let found = second(row);

@@ -16,12 +16,16 @@ pub struct Route {
     /// The class of calls that fit.
     #[schemars(schema_with = "class_schema")]
     pub class: OperationClass,
+    /// Whether calls that fit may go on as a WebSocket, whose messages are then judged one by one. Of a `GET` alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub websocket: bool,
 }
 
 impl Route {
     /// As the gateway has it.
     pub fn own(&self) -> Result<OwnRoute, OwnRouteError> {
-        OwnRoute::new(self.method.name(), &self.path, self.class)
+        let route = OwnRoute::new(self.method.name(), &self.path, self.class)?;
+        Ok(if self.websocket { route.with_websocket() } else { route })
     }
 }
 

@@ -78,6 +78,8 @@ mod styling;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]
+mod websockets;
+#[cfg(test)]
 mod weighing;
 #[cfg(test)]
 mod workloads;

@@ -295,10 +295,9 @@ fn ends(document: &Value) -> bool {
     let says = |value: &Value| {
         REASONS.iter().any(|name| value.get(*name).is_some_and(Value::is_string))
             || value.get("done") == Some(&Value::Bool(true))
-            || value
-                .get("type")
-                .and_then(Value::as_str)
-                .is_some_and(|kind| matches!(kind, "message_stop" | "response.completed" | "message-end"))
+            || value.get("type").and_then(Value::as_str).is_some_and(|kind| {
+                matches!(kind, "message_stop" | "response.completed" | "response.done" | "message-end")
+            })
     };
     let inside =
         ["choices", "candidates"].iter().filter_map(|name| document.get(*name)?.as_array()).flatten();

@@ -54,7 +54,13 @@ impl Form {
 
 /// Whether an operation's answer can hold calls of tools.
 pub(super) const fn may_call(class: OperationClass) -> bool {
-    matches!(class, OperationClass::ChatCompletions | OperationClass::Responses | OperationClass::ModelInfer)
+    matches!(
+        class,
+        OperationClass::ChatCompletions
+            | OperationClass::Responses
+            | OperationClass::ModelInfer
+            | OperationClass::Realtime
+    )
 }
 
 /// Says of one call, by the tool's name and its arguments, whether it is blocked.
@@ -158,6 +164,32 @@ impl CallGuard {
         calls.close_all();
         judged(calls, judge)?;
         out.append(withheld);
+        Ok(())
+    }
+}
+
+/// Follows the messages of a WebSocket on their way to the masker, each a document of its own.
+pub(crate) struct MessageGuard {
+    calls: Calls,
+    judge: Judge,
+    withheld: Vec<u8>,
+}
+
+impl MessageGuard {
+    pub(super) fn new(judge: Judge) -> Self {
+        Self { calls: Calls::default(), judge, withheld: Vec::new() }
+    }
+
+    /// Takes a message, and the frames it came in; writes what may leave.
+    pub(crate) fn message(&mut self, payload: &[u8], raw: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+        pass(&mut self.calls, &mut self.judge, &mut self.withheld, payload, raw, out)
+    }
+
+    /// No message follows.
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        self.calls.close_all();
+        judged(&mut self.calls, &mut self.judge)?;
+        out.append(&mut self.withheld);
         Ok(())
     }
 }

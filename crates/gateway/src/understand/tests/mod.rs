@@ -79,7 +79,9 @@ fn what_no_table_knows_is_unknown() {
             ("PUT", "/v1/chat/completions"),
             ("GET", "/v1/chat/completions"),
             ("POST", "/v1/chat/completions;a=b"),
-            ("GET", "/v1/realtime"),
+            ("POST", "/v1/realtime"),
+            ("GET", "/v1/realtime/sessions"),
+            ("POST", "/v1/realtime/client_secrets"),
             ("POST", "/sleep"),
             ("POST", "/wake_up"),
             ("POST", "/collective_rpc"),
@@ -97,6 +99,7 @@ fn what_no_table_knows_is_unknown() {
         }
     }
     assert_eq!(class(ConnectionKind::Anthropic, "POST", "/v1/chat/completions"), Ok(OperationClass::Unknown));
+    assert_eq!(class(ConnectionKind::Anthropic, "GET", "/v1/realtime"), Ok(OperationClass::Unknown));
     assert_eq!(class(ConnectionKind::OpenAi, "POST", "/v1/messages"), Ok(OperationClass::Unknown));
 }
 

@@ -5,6 +5,7 @@ mod caller;
 mod gateway;
 pub(crate) mod modern;
 mod scene;
+pub(crate) mod socket;
 mod upstream;
 mod wire;
 

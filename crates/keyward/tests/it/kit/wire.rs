@@ -82,7 +82,7 @@ impl Line {
     }
 
     /// Exactly so many bytes, or what came before the end of the connection.
-    fn exactly(&mut self, length: usize) -> (Vec<u8>, bool) {
+    pub(crate) fn exactly(&mut self, length: usize) -> (Vec<u8>, bool) {
         while self.buffer.len() < length {
             if !self.fill() {
                 return (std::mem::take(&mut self.buffer), false);
