@@ -2,6 +2,8 @@
 API as its documentation has them, and no model stands behind it."""
 
 import json
+import ssl
+import subprocess
 import threading
 
 import openai
@@ -16,11 +18,12 @@ LEAKED = "ghp_" + "Zk3vTq8Wn1LsYb6Rd0HxGm4Jc7Pf2AeUi9Ko"
 class FakeRealtime:
     """Answers each `response.create` with the last words of the caller, letter by letter."""
 
-    def __init__(self):
+    def __init__(self, tls: ssl.SSLContext | None):
         self.heads = []
         self.events = []
-        self._server = serve(self._talk, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.socket.getsockname()[1]}"
+        self._server = serve(self._talk, "127.0.0.1", 0, ssl=tls)
+        port = self._server.socket.getsockname()[1]
+        self.url = f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def stop(self):
@@ -48,15 +51,34 @@ class FakeRealtime:
                 say("response.done", response={"id": "r", "status": "completed", "output": []})
 
 
-@pytest.fixture
-def realtime():
-    server = FakeRealtime()
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """The files of a key and of its certificate for localhost."""
+    made = tmp_path_factory.mktemp("tls")
+    key, pem = made / "key.pem", made / "certificate.pem"
+    subject = ["-subj", "/CN=localhost"]
+    for extension in ["subjectAltName=DNS:localhost", "basicConstraints=critical,CA:FALSE"]:
+        subject += ["-addext", extension]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", pem]
+    subprocess.run([*command, *subject], check=True, capture_output=True)
+    return key, pem
+
+
+@pytest.fixture(params=["plain", "tls"])
+def realtime(request, certificate):
+    tls = None
+    if request.param == "tls":
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate[1], certificate[0])
+        # As many servers do: what is agreed on must not be HTTP/2, which has no such upgrade.
+        tls.set_alpn_protocols(["h2", "http/1.1"])
+    server = FakeRealtime(tls)
     yield server
     server.stop()
 
 
 @pytest.fixture
-def client(realtime, demo, issuer, gateway_of, tmp_path):
+def client(realtime, certificate, demo, issuer, gateway_of, tmp_path):
     rules = tmp_path / "policy.yaml"
     rules.write_text(
         "apiVersion: keyward/v1\nkind: Policy\nmetadata: {name: talk}\nrules:\n"
@@ -68,6 +90,8 @@ def client(realtime, demo, issuer, gateway_of, tmp_path):
         "upstream": realtime.url + "/v1",
         "credential": {"secret": "keyward://openai", "inject": "bearer"},
     }
+    if realtime.url.startswith("https"):
+        connection["ca"] = str(certificate[1])
     config = {"issuers": [issuer], "connections": [connection], "policies": ["builtin:base", str(rules)]}
     gateway = gateway_of(config, secrets={"openai": KEY})
     with openai.OpenAI(base_url=f"{gateway.data_url}/openai", api_key=demo.tokens["alice"]) as client:
