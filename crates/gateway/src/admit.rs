@@ -15,9 +15,7 @@ use std::time::Duration;
 
 use http::Method;
 use keyward_core::policy::{Facts, PolicySet, RequestFacts, RequestFindings};
-use keyward_core::{
-    ApprovalId, Decision, MaskRule, Measure, Operation, RequestDigest, Risk, Verdict, span,
-};
+use keyward_core::{ApprovalId, Decision, MaskRule, Measure, Operation, RequestDigest, Risk, Verdict, span};
 use keyward_journal::record::DecisionRecord;
 use keyward_store::Binding;
 
