@@ -41,6 +41,8 @@ pub(crate) struct Listener {
     pub(crate) heads: keyward_wire::http1::Limits,
     /// Connections at once; more wait to be accepted.
     pub(crate) connections_max: usize,
+    /// How long what was sent may stay unheard of before a connection counts as gone; none: as long as the kernel likes.
+    pub(crate) unheard_max: Option<Duration>,
     /// Ends accepting; open connections finish what is under way.
     pub(crate) stop: CancellationToken,
 }
@@ -60,12 +62,18 @@ impl Listener {
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let Self { socket, tls, http, heads, connections_max, stop } = self;
+        let Self { socket, tls, http, heads, connections_max, unheard_max, stop } = self;
         let http = Arc::new(http);
         let room = Arc::new(Semaphore::new(connections_max));
         let open = TaskTracker::new();
         let end = CancellationToken::new();
         while let Some((stream, peer, turn)) = accept(&socket, &room, &stop).await {
+            if let Some(unheard) = unheard_max {
+                let millis = u32::try_from(unheard.as_millis()).unwrap_or(u32::MAX);
+                if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&stream, millis) {
+                    tracing::debug!(%error, "cannot set TCP_USER_TIMEOUT");
+                }
+            }
             let connection =
                 Connection { http: Arc::clone(&http), tls: tls.clone(), heads, stop: stop.clone(), peer };
             let (service, end) = (service(peer), end.clone());

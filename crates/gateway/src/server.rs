@@ -53,6 +53,7 @@ impl DataServer {
                 headers: limits.headers_max,
             },
             connections_max: limits.connections_max,
+            unheard_max: None,
             stop,
         };
         let serving = Arc::clone(&gateway);

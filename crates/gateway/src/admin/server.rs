@@ -22,6 +22,8 @@ use crate::snapshot::Gateway;
 
 /// Connections at once; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 4_096;
+/// Who hears nothing of what is sent for so long is gone: a machine that fell asleep watches no call any more.
+const UNHEARD_MAX: Duration = Duration::from_secs(5);
 /// Longest time for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// All headers of one request together, in bytes.
@@ -62,6 +64,7 @@ impl AdminServer {
             http: http_server(),
             heads,
             connections_max: CONNECTIONS_MAX,
+            unheard_max: Some(UNHEARD_MAX),
             stop,
         };
         let service = move |peer: SocketAddr| {
