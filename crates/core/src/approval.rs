@@ -155,6 +155,10 @@ pub struct ApprovalRule {
     /// The longest window that may be approved in place of single calls; none: no window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<Duration>,
+    /// The call runs only while somebody who may decide watches it, and is ended when nobody did for so long; none: nobody
+    /// has to watch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moderated: Option<Duration>,
 }
 
 impl ApprovalRule {
@@ -221,6 +225,7 @@ impl ApprovalRule {
             self.bind = Bind::Request;
         }
         self.grant = self.grant.zip(other.grant).map(|(mine, other)| mine.min(other));
+        self.moderated = self.moderated.into_iter().chain(other.moderated).min();
         self
     }
 
@@ -246,6 +251,7 @@ impl fmt::Display for ApprovalRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (people, plural) = (self.min, if self.min == 1 { "person" } else { "people" });
         write!(f, "{people} {plural} of {}", self.approvers)?;
-        self.and.iter().try_for_each(|list| write!(f, " who also is of {list}"))
+        self.and.iter().try_for_each(|list| write!(f, " who also is of {list}"))?;
+        self.moderated.map_or(Ok(()), |grace| write!(f, ", watched while it runs (grace {})", span(grace)))
     }
 }

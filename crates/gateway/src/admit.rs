@@ -89,6 +89,12 @@ impl Permit {
         self.approved.as_ref()
     }
 
+    /// The approval, and for how long at most nobody may watch, where the call runs only while somebody does.
+    pub fn moderated(&self) -> Option<(ApprovalId, Duration)> {
+        let approved = self.approved.as_ref()?;
+        Some((approved.id, self.obligations.approval.as_ref()?.moderated?))
+    }
+
     /// The budgets that it draws from.
     pub fn purses(&self) -> &[Purse] {
         &self.purses

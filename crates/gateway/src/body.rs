@@ -12,6 +12,8 @@ use http_body_util::BodyExt;
 
 use crate::caller_body::CallerBody;
 
+/// The longest piece of a body that goes up while somebody watches, in bytes.
+const ATTENDED_BYTES_MAX: usize = 16 * 1024;
 /// The longest silence between two pieces of a request body.
 pub const BODY_SILENCE_MAX: Duration = Duration::from_mins(1);
 
@@ -102,6 +104,15 @@ impl http_body::Body for Body {
 pub enum Outgoing {
     /// Nothing, or a body that was read and judged whole.
     Full(Bytes),
+    /// A whole body that goes up piece by piece, while somebody watches; `sent` counts its bytes.
+    Attended {
+        /// What is left of it.
+        bytes: Bytes,
+        /// Open while somebody watches.
+        gate: Box<crate::moderate::Gate>,
+        /// Bytes passed on so far.
+        sent: Arc<AtomicU64>,
+    },
     /// A body that no rule looks at, passed on as it comes; `sent` counts its bytes.
     Stream {
         /// The caller's body.
@@ -126,6 +137,15 @@ impl http_body::Body for Outgoing {
         match &mut *self {
             Self::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Attended { bytes, .. } if bytes.is_empty() => Poll::Ready(None),
+            Self::Attended { bytes, gate, sent } => {
+                if let Err(refusal) = std::task::ready!(gate.poll(cx)) {
+                    return Poll::Ready(Some(Err(BodyError::Ended(refusal))));
+                }
+                let piece = bytes.split_to(bytes.len().min(ATTENDED_BYTES_MAX));
+                sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                Poll::Ready(Some(Ok(Frame::data(piece))))
+            }
             Self::Stream { incoming, left, limit, sent } => loop {
                 let data = match std::task::ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
                     None => return Poll::Ready(None),
@@ -149,14 +169,14 @@ impl http_body::Body for Outgoing {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Full(bytes) => bytes.is_empty(),
+            Self::Full(bytes) | Self::Attended { bytes, .. } => bytes.is_empty(),
             Self::Stream { incoming, .. } => incoming.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Full(bytes) | Self::Attended { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
             Self::Stream { incoming, .. } => incoming.size_hint(),
         }
     }

@@ -14,6 +14,7 @@ pub mod grants;
 pub mod hold;
 pub mod identify;
 pub mod inject;
+pub mod moderate;
 pub mod notify;
 pub mod recall;
 pub mod record;

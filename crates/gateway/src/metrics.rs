@@ -65,6 +65,8 @@ pub struct Metrics {
     /// Configurations refused at reload.
     pub reloads_refused: Counter<u64, AtomicU64>,
     broken_glass: Counter<u64, AtomicU64>,
+    moderated_paused: Counter<u64, AtomicU64>,
+    moderators_left: Counter<u64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -81,6 +83,8 @@ impl Default for Metrics {
             connections: Gauge::default(),
             reloads_refused: Counter::default(),
             broken_glass: Counter::default(),
+            moderated_paused: Counter::default(),
+            moderators_left: Counter::default(),
         };
         let r = &mut metrics.registry;
         r.register("exchanges", "Exchanges by connection, verdict and status", metrics.exchanges.clone());
@@ -97,6 +101,16 @@ impl Default for Metrics {
             metrics.policy_observed.clone(),
         );
         r.register("break_glass", "Windows opened without an approval", metrics.broken_glass.clone());
+        r.register(
+            "moderated_paused",
+            "Times that a moderated call stood still because nobody watched",
+            metrics.moderated_paused.clone(),
+        );
+        r.register(
+            "moderators_left",
+            "Moderated calls that were ended because nobody watched",
+            metrics.moderators_left.clone(),
+        );
         r.register("in_flight", "Exchanges under way", metrics.in_flight.clone());
         r.register("held", "Calls that wait for a human", metrics.held.clone());
         r.register("connections", "Connections from callers", metrics.connections.clone());
@@ -131,6 +145,16 @@ impl Metrics {
     /// Counts a window that was opened without an approval.
     pub fn broke_glass(&self) {
         self.broken_glass.inc();
+    }
+
+    /// Counts a moderated call that stands still.
+    pub fn paused(&self) {
+        self.moderated_paused.inc();
+    }
+
+    /// Counts a moderated call that was ended because nobody watched.
+    pub fn moderator_left(&self) {
+        self.moderators_left.inc();
     }
 
     /// Counts the rules in `mode: observe` that would have applied to a call.

@@ -28,6 +28,7 @@ use crate::identify::{Identity, SettingsError};
 use crate::life::Life;
 use crate::locks::Locks;
 use crate::metrics::Metrics;
+use crate::moderate::Moderation;
 use crate::notify::{Audience, Notifier, Target as Told};
 use crate::respond::{Profiles, Weights};
 use crate::risk::Seen;
@@ -139,6 +140,8 @@ pub struct Shared {
     pub secrets: Arc<Secrets>,
     /// Approvals and those who wait for them.
     pub approvals: Approvals,
+    /// Where calls that are watched meet those who watch.
+    pub moderation: Moderation,
     /// Where long bodies of held calls lie.
     pub spool: Spool,
     /// Answers of approved calls, for identical retries.

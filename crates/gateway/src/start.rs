@@ -19,6 +19,7 @@ use crate::grants::Grants;
 use crate::hold::{Answers, Approvals, Spool};
 use crate::locks::Locks;
 use crate::metrics::Metrics;
+use crate::moderate::Moderation;
 use crate::notify::Notifier;
 use crate::respond::Weights;
 use crate::risk::Seen;
@@ -136,6 +137,7 @@ impl Shared {
             journal,
             db,
             secrets,
+            moderation: Moderation::default(),
             spool: Spool::new(state.data_dir),
             answers: Arc::new(Answers::default()),
             sessions: Sessions::default(),

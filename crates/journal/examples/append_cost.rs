@@ -124,6 +124,7 @@ fn intent(request: u128, session: u128) -> Record {
             grant: None,
         },
         approval: None,
+        moderators: Vec::new(),
         retry_of: None,
         secret: None,
         digest: None,

@@ -13,11 +13,15 @@ use crate::{ApprovalRule, Approvers, Bind, Escalation, OWNER};
 pub const APPROVAL_TTL_MAX: Duration = Duration::from_hours(7 * 24);
 /// Longest window that may be approved in place of single calls.
 pub const GRANT_MAX: Duration = Duration::from_hours(24);
+/// How long nobody may watch a moderated call before it is ended, where the rule does not say.
+const GRACE_DEFAULT: Duration = Duration::from_mins(1);
+/// The longest such time.
+const GRACE_MAX: Duration = Duration::from_mins(10);
 /// Most distinct people that one approval can ask for.
 pub const APPROVERS_NEEDED_MAX: i64 = 20;
 
 pub(super) fn read(report: &mut Report<'_>, node: &At) -> Option<ApprovalRule> {
-    let map = report.map(node, "approval", &["approvers", "min", "bind", "ttl", "grant", "escalate"])?;
+    let map = report.map(node, "approval", &["approvers", "min", "bind", "ttl", "grant", "escalate", "moderated"])?;
     let approvers = map.need(report, "approvers", "approval")?;
     let names = report.texts(approvers, "approvers");
     if names.is_empty() {
@@ -41,6 +45,11 @@ pub(super) fn read(report: &mut Report<'_>, node: &At) -> Option<ApprovalRule> {
     }
     let bind = map.get("bind").map_or(Some(Bind::default()), |bind| report.word(bind, "bind", &Bind::ALL));
     let grant = map.get("grant").map(|node| span(report, node, "grant", GRANT_MAX, "1d"));
+    let moderated = map.get("moderated").map(|node| read_moderated(report, node));
+    if let (Some(node), Some(_)) = (map.get("grant"), &moderated) {
+        let message = "`grant` does nothing in an approval that is `moderated`: each call is watched";
+        report.at(node.referenced, message, Some("remove one of them".to_owned()));
+    }
     Some(ApprovalRule {
         approvers: Approvers { names: owned(&names), escalate: escalate.flatten() },
         and: Vec::new(),
@@ -48,6 +57,7 @@ pub(super) fn read(report: &mut Report<'_>, node: &At) -> Option<ApprovalRule> {
         ttl: ttl?,
         bind: bind?,
         grant: grant.flatten(),
+        moderated: moderated.flatten(),
     })
 }
 
@@ -75,6 +85,12 @@ fn read_escalation(
         report.at(to.referenced, "the escalation does nothing: `to` adds nobody", help);
     }
     Some(Escalation { after: after?, to: owned(&names) })
+}
+
+/// `moderated: {}` or `moderated: {grace: 2m}`.
+fn read_moderated(report: &mut Report<'_>, node: &At) -> Option<Duration> {
+    let map = report.map(node, "moderated", &["grace"])?;
+    map.get("grace").map_or(Some(GRACE_DEFAULT), |grace| span(report, grace, "grace", GRACE_MAX, "10m"))
 }
 
 fn check_names(report: &mut Report<'_>, names: &[(&str, Location)]) {

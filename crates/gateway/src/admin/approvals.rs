@@ -105,6 +105,10 @@ pub(super) struct ApprovalView {
     approvers: Vec<Vec<String>>,
     /// Who is added to these lists because it waits, the first first: those who were, and, while it is pending, those who will be.
     escalations: Vec<EscalationView>,
+    /// The call runs only while somebody who may decide watches it, and is ended when nobody did for so many seconds; absent
+    /// where nobody has to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moderated: Option<u64>,
     /// The votes so far, oldest first.
     votes: Vec<VoteView>,
     /// The request, masked.
@@ -217,6 +221,7 @@ impl ApprovalView {
             credential_version: it.binding.credential_version.clone(),
             approvers: it.approval.lists().map(|list| list.names.clone()).collect(),
             escalations: it.escalations(clock::now()).into_iter().map(EscalationView::from).collect(),
+            moderated: it.approval.moderated.map(|grace| grace.as_secs()),
             votes: it.votes.iter().map(VoteView::from).collect(),
             request: RequestView::from(&it.summary),
             why_not: viewer.may_decide(it).err().map(|why| why.to_string()),

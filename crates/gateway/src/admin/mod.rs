@@ -32,6 +32,7 @@ mod status;
 mod tokens;
 mod trial;
 mod ui;
+mod watching;
 mod web;
 
 mod server;
@@ -164,6 +165,7 @@ fn table() -> OpenApiRouter<Arc<Admin>> {
         .routes(routes!(decide::approve))
         .routes(routes!(decide::deny))
         .routes(routes!(decide::cancel))
+        .routes(routes!(watching::watch))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::show))
         .routes(routes!(locks::kill))

@@ -2,7 +2,7 @@
 //!
 //! Promise: a request leaves only with a [`Permit`] for it, after its intent was recorded, with an approval that was used
 //! up for it where one was needed, to the configured host and no other.
-//! When any of that fails, nothing leaves: *fails closed*.
+//! A moderated call leaves only while somebody watches it. When any of that fails, nothing leaves: *fails closed*.
 
 mod pools;
 
@@ -26,6 +26,7 @@ use crate::call::{CallBody, CallForm};
 use crate::clock;
 use crate::hold::{RunningNote, runs_already};
 use crate::inject;
+use crate::moderate::Attended;
 use crate::record::{CONTENT_BYTES_MAX, Recorder, fields};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::requests::{is_encoded, mask_whole};
@@ -52,6 +53,8 @@ pub struct Sent {
     pub note: Option<RunningNote>,
     /// The WebSocket that was asked for.
     pub(crate) asked: Option<Asked>,
+    /// Has it go on only while somebody watches, where its approval asks for that.
+    pub(crate) attended: Option<Attended>,
 }
 
 /// Records the intent, uses up the approval, takes the caller's credential off, sets ours, and sends. When the upstream
@@ -94,8 +97,13 @@ async fn send(
     retry_of: Option<RequestId>,
 ) -> Result<Sent, Refusal> {
     inject::strip_framing(&mut headers);
+    let mut attended = Attended::of(&session, &permit);
+    let moderators = match &attended {
+        Some(attended) => Box::pin(attended.watchers()).await?,
+        None => Vec::new(),
+    };
     let mut intent = intent(&session, &permit, lease.as_ref(), &headers, &body)?;
-    intent.retry_of = retry_of;
+    (intent.retry_of, intent.moderators) = (retry_of, moderators);
     let opens = matches!(permit.call().form, CallForm::Handshake(_));
     let asked = if opens { Some(Asked::set(&mut headers)?) } else { None };
     let request = upstream_request(&session, &permit, lease.as_deref(), headers)?;
@@ -114,23 +122,42 @@ async fn send(
             journal.commit(&receipt).await?;
         }
         let note = spend(&session, &permit, lease.as_deref()).await?;
-        let request = request.map(|()| outgoing(body, &session, &recorder));
+        let request = request.map(|()| outgoing(body, &session, &recorder, attended.as_ref()));
         let target = &session.target;
         let version = lease.as_ref().map_or("", |lease| &lease.version);
         let client = if opens { target.pools.alone() } else { target.pools.client(version) };
-        let response =
-            pools::send(client, request, target.settings.header_timeout, &recorder.bytes_up()).await?;
+        let bytes_up = recorder.bytes_up();
+        let answer = pools::send(client, request, target.settings.header_timeout, &bytes_up);
+        let response = match &mut attended {
+            None => answer.await?,
+            Some(attended) => Box::pin(while_watched(attended, answer)).await?,
+        };
         Ok::<_, Refusal>((response, note))
     }
     .await;
     match sent {
-        Ok((response, note)) => Ok(Sent { session, response, permit, lease, recorder, note, asked }),
+        Ok((response, note)) => Ok(Sent { session, response, permit, lease, recorder, note, asked, attended }),
         Err(mut refusal) => {
+            if let Some(attended) = &attended {
+                attended.end(end_of(refusal.kind));
+            }
             recorder.end(end_of(refusal.kind), Some(detail(&refusal)))?;
             refusal.session = Some(session.id); // its outcome is recorded
             Err(refusal)
         }
     }
+}
+
+/// Sends a moderated call whose approval was used up, and takes the head of its answer, each while somebody watches.
+async fn while_watched<T>(
+    attended: &mut Attended,
+    answer: impl Future<Output = Result<T, Refusal>>,
+) -> Result<T, Refusal> {
+    attended.begin();
+    attended.present().await?;
+    let response = attended.unless_left(answer).await?;
+    attended.present().await?;
+    Ok(response)
 }
 
 /// Uses up the approval that the permit rests on. One caller wins, and only for what was approved.
@@ -175,6 +202,7 @@ const fn end_of(kind: RefusalKind) -> End {
         RefusalKind::UpstreamUnreachable => End::UpstreamUnreachable,
         RefusalKind::UpstreamTimeout => End::UpstreamTimeout,
         RefusalKind::UpstreamInvalid => End::UpstreamReset,
+        RefusalKind::SessionEnded => End::SessionEnded,
         _ => End::Refused,
     }
 }
@@ -214,9 +242,12 @@ fn upstream_request(
     Ok(request)
 }
 
-fn outgoing(body: CallBody, session: &Session, recorder: &Recorder) -> Outgoing {
+fn outgoing(body: CallBody, session: &Session, recorder: &Recorder, attended: Option<&Attended>) -> Outgoing {
     let sent = recorder.bytes_up();
     match body {
+        CallBody::Whole(bytes) if let Some(attended) = attended => {
+            Outgoing::Attended { bytes, gate: Box::new(attended.gate()), sent }
+        }
         CallBody::Whole(bytes) => {
             sent.store(bytes.len() as u64, std::sync::atomic::Ordering::Relaxed);
             Outgoing::Full(bytes)
@@ -264,6 +295,7 @@ fn intent(
         operation: Arc::clone(permit.shown()),
         decision: permit.decision().clone(),
         approval: permit.approved().map(|approved| approved.id),
+        moderators: Vec::new(),
         retry_of: None,
         secret: lease.map(|lease| SecretUse {
             reference: lease.reference.to_string().into(),

@@ -151,6 +151,11 @@ impl AnswerCopy {
         Self { note, status, headers: headers.clone(), body: Some(BytesMut::new()) }
     }
 
+    /// Of a call whose answer is not kept: while it runs, an identical one waits; after that, it is another call.
+    pub fn unkept(note: RunningNote) -> Self {
+        Self { note, status: StatusCode::OK, headers: HeaderMap::new(), body: None }
+    }
+
     /// Adds a masked piece.
     pub fn piece(&mut self, piece: &Bytes) {
         match &mut self.body {

@@ -9,6 +9,7 @@
 
 mod answers;
 mod approvals;
+mod decided;
 mod patience;
 mod spool;
 mod stream;
@@ -34,6 +35,7 @@ use crate::admit::{Admission, Approved, Permit};
 use crate::body::Body;
 use crate::call::{Call, CallBody};
 use crate::clock;
+use crate::moderate::Room;
 use crate::record::Recorder;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::Session;
@@ -70,6 +72,8 @@ pub struct Held {
     obligations: Arc<Decision>,
     binding: Binding,
     watched: Watched,
+    /// Where those come to who have to watch it, if somebody has to.
+    room: Option<Arc<Room>>,
 }
 
 impl Session {
@@ -105,8 +109,18 @@ impl Session {
         let new = self.new_approval(&call, &decision, binding.clone(), (lease.as_ref(), risk))?;
         let watched = shared.approvals.ask(new, self.request).await.map_err(not_asked)?;
         let call = detached(call);
-        let mut held =
-            Held { call, exact, spooled: None, decision: record, obligations: decision, binding, watched };
+        let grace = decision.approval.as_ref().and_then(|asked| asked.moderated);
+        let room = grace.map(|grace| shared.moderation.room(watched.id, grace));
+        let mut held = Held {
+            call,
+            exact,
+            spooled: None,
+            decision: record,
+            obligations: decision,
+            binding,
+            watched,
+            room,
+        };
         held.put_by(&shared.spool).await;
         Ok(Admission::Held(Box::new(held)))
     }
@@ -132,6 +146,7 @@ impl Session {
             operation: Arc::clone(&call.shown),
             decision,
             approval: None, // it was used up by the exchange that this repeats
+            moderators: Vec::new(),
             retry_of: Some(request),
             secret: None,
             digest: Some(digest.to_string()),
@@ -276,9 +291,13 @@ impl Session {
 
     fn pending(&self, held: &Held) -> Refusal {
         let id = held.id();
-        let Watched { approvers, rule, .. } = &held.watched;
+        let Watched { approvers, rule, state, .. } = &held.watched;
+        let waiting = match *state.borrow() {
+            ApprovalState::Approved => "Approved, and waiting for somebody who watches it run:",
+            _ => "Waiting for",
+        };
         let text = format!(
-            "Waiting for approval {id} by {approvers} (rule \"{rule}\"); send the same call again to go on waiting. {}",
+            "{waiting} approval {id} by {approvers} (rule \"{rule}\"); send the same call again to go on waiting. {}",
             self.link(id)
         );
         Refusal::new(RefusalKind::ApprovalPending, text).by_rule(Some(rule.as_str().into())).on_approval(id)
@@ -312,15 +331,6 @@ impl Held {
         Ok(())
     }
 
-    /// Waits until it is decided. Never returns while it is pending.
-    async fn decided(&mut self) -> ApprovalState {
-        let settled = |state: &ApprovalState| *state != ApprovalState::Pending;
-        match self.watched.state.wait_for(settled).await {
-            Ok(state) => *state,
-            Err(_) => ApprovalState::Stale,
-        }
-    }
-
     /// What a permit is made of, after everything that may have changed was looked at again.
     pub(crate) fn into_approved(
         self,
@@ -351,8 +361,8 @@ where
     if patience == Patience::None {
         // Who polls sends the call again once it is decided, and then wants its answer.
         let state = *held.watched.state.borrow();
-        if state == ApprovalState::Pending {
-            return Ok(accepted(&session, &held));
+        if state == ApprovalState::Pending || held.wants_watcher(state) {
+            return Ok(accepted(&session, &held, state));
         }
         return go_on(session, held, state, proceed).await;
     }
@@ -384,9 +394,9 @@ where
 }
 
 /// 202 for a caller that asked to poll (`Prefer: respond-async`, RFC 7240).
-fn accepted(session: &Session, held: &Held) -> Response<Body> {
+fn accepted(session: &Session, held: &Held, state: ApprovalState) -> Response<Body> {
     let id = held.id();
-    let body = serde_json::json!({"approval": id, "state": "pending", "url": session.link(id)});
+    let body = serde_json::json!({"approval": id, "state": state.as_str(), "url": session.link(id)});
     let mut response = Response::new(Body::full(body.to_string().into()));
     *response.status_mut() = http::StatusCode::ACCEPTED;
     let headers: &mut HeaderMap = response.headers_mut();

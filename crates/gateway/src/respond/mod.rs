@@ -9,6 +9,7 @@
 
 mod calls;
 mod decode;
+mod packed;
 mod profiles;
 mod reply;
 mod usage;
@@ -29,8 +30,8 @@ use keyward_wire::coding::Decoder;
 
 pub(crate) use calls::MessageGuard;
 use calls::{CallGuard, Form, Judge};
+use packed::Packed;
 pub use profiles::Profiles;
-use reply::Packed;
 pub use reply::Reply;
 pub(crate) use usage::Meter;
 pub use weights::Weights;
@@ -42,6 +43,7 @@ use crate::forward::Sent;
 use crate::hold::AnswerCopy;
 use crate::inject;
 use crate::life::Watch;
+use crate::moderate::Attended;
 use crate::record::Recorder;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Session, detail};
@@ -51,7 +53,7 @@ const VALIDATORS: [HeaderName; 3] = [header::ETAG, header::ACCEPT_RANGES, header
 
 /// Builds the caller's response. Fails only before its first byte left; the outcome is recorded then.
 pub fn respond(sent: Sent) -> Result<Response<Body>, Refusal> {
-    let Sent { session, response, permit, lease, mut recorder, note, asked: _ } = sent;
+    let Sent { session, response, permit, lease, mut recorder, note, asked: _, attended } = sent;
     let form = Form::of(content_type(response.headers()));
     let calls = form.and_then(|form| call_guard(form, &session, &permit, response.status()));
     let (mut parts, upstream) = response.into_parts();
@@ -59,17 +61,24 @@ pub fn respond(sent: Sent) -> Result<Response<Body>, Refusal> {
     let session = &*session;
     let weights = match weights {
         Ok(weights) => weights,
-        Err(refusal) => return Err(ended(session, recorder, End::Refused, refusal)?),
+        Err(refusal) => return Err(ended(session, (recorder, attended), End::Refused, refusal)?),
     };
     let prepared = match prepare(session, &permit, lease.as_ref(), &mut parts, &mut recorder) {
         Ok(prepared) => prepared,
-        Err(refusal) => return Err(ended(session, recorder, End::MaskFailed, refusal)?),
+        Err(refusal) => return Err(ended(session, (recorder, attended), End::MaskFailed, refusal)?),
     };
-    let copy = note.map(|note| AnswerCopy::new(note, parts.status, &parts.headers));
+    // What passed under somebody's eyes does not pass once more without them.
+    let copy = note.map(|note| match &attended {
+        Some(_) => AnswerCopy::unkept(note),
+        None => AnswerCopy::new(note, parts.status, &parts.headers),
+    });
     recorder.head(parts.status, &parts.headers);
     let sent_bytes = recorder.bytes_up().load(std::sync::atomic::Ordering::Relaxed);
     session.mark(&mut parts.headers, permit.decision());
-    if calls.is_some() && prepared.place == Place::Stream {
+    if let Some(attended) = &attended {
+        attended.head(parts.status, &parts.headers);
+    }
+    if attended.is_some() || calls.is_some() && prepared.place == Place::Stream {
         parts.headers.remove(header::CONTENT_LENGTH); // it may end early
     }
     let reply = Reply {
@@ -89,6 +98,7 @@ pub fn respond(sent: Sent) -> Result<Response<Body>, Refusal> {
         silence: reply::Silence::new(session.target.settings.idle_timeout),
         meter: Meter::new(&session.gateway.shared.budgets, permit.purses().to_vec(), sent_bytes),
         ended: Watch::new(Arc::clone(session.in_flight.life())),
+        attended,
     };
     finish(session, parts, reply, permit.method())
 }
@@ -96,10 +106,13 @@ pub fn respond(sent: Sent) -> Result<Response<Body>, Refusal> {
 /// Records that an answer ended before its first byte; the refusal that the caller gets.
 fn ended(
     session: &Session,
-    mut recorder: Recorder,
+    (mut recorder, attended): (Recorder, Option<Attended>),
     end: End,
     mut refusal: Refusal,
 ) -> Result<Refusal, JournalError> {
+    if let Some(attended) = attended {
+        attended.end(end);
+    }
     recorder.end(end, Some(detail(&refusal)))?;
     refusal.session = Some(session.id);
     Ok(refusal)

@@ -1,7 +1,8 @@
 //! The body of an upstream's answer on its way to the caller: decoded, masked, recorded, piece by piece.
 //!
 //! Promise: a byte leaves only after the calls of tools in it were judged, the masker decided on it and the recorder took it. When decoding, masking or
-//! recording fails the body ends with an error, never with the rest in clear: *fails closed*. When the caller goes
+//! recording fails the body ends with an error, never with the rest in clear: *fails closed*. A moderated call's stands still,
+//! unread, while nobody watches, and who does is shown each byte before it leaves. When the caller goes
 //! away, this is dropped, which ends the upstream's body too.
 
 use std::pin::Pin;
@@ -17,17 +18,19 @@ use keyward_core::{ConnectionKind, Place, RequestId};
 use keyward_journal::record::End;
 use keyward_mask::Profile;
 use keyward_mask::walk::BodyMasker;
-use keyward_wire::coding::{Coding, CodingError, Decoder};
+use keyward_wire::coding::{CodingError, Decoder};
 use tokio::time::Sleep;
 
 use super::calls::{CallGuard, Form};
 use super::decode::PIECE_BYTES;
+use super::packed::Packed;
 use super::usage::Meter;
 use super::weights::WeightsGuard;
 use crate::body::BodyError;
 use crate::hold::AnswerCopy;
 use crate::inject;
 use crate::life::Watch;
+use crate::moderate::{Attended, Went};
 use crate::record::Recorder;
 use crate::refusal::Refusal;
 use crate::snapshot::InFlight;
@@ -64,6 +67,8 @@ pub struct Reply {
     pub(super) meter: Option<Meter>,
     /// Ends a body with its session.
     pub(super) ended: Watch,
+    /// Lets it pass only while somebody watches, where its approval asks for that.
+    pub(super) attended: Option<Attended>,
 }
 
 /// Watches how long an upstream is silent. Armed only while nothing is there to read, so that a busy stream costs no timer.
@@ -86,30 +91,6 @@ impl Silence {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let limit = self.limit;
         self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit))).as_mut().poll(cx)
-    }
-}
-
-/// What becomes of a body that begins like compressed data without saying so.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Packed {
-    /// It was said to be text: it ends with an error, because it cannot be looked into (catalogue 59). Holds its first
-    /// bytes until they are enough to tell.
-    Refused(Vec<u8>),
-    /// It is a file of its own kind, or its beginning was seen already.
-    Passes,
-}
-
-impl Packed {
-    /// Whether `data`, the next piece, shows that the body is compressed although it must not be.
-    fn sees(&mut self, data: &[u8]) -> bool {
-        let Self::Refused(head) = self else { return false };
-        let missing = Coding::MAGIC_BYTES.saturating_sub(head.len()).min(data.len());
-        head.extend_from_slice(data.get(..missing).unwrap_or_default());
-        let shown = Coding::shown_by(head).is_some();
-        if head.len() >= Coding::MAGIC_BYTES {
-            *self = Self::Passes;
-        }
-        shown
     }
 }
 
@@ -276,12 +257,21 @@ impl Reply {
         if let Some(meter) = &mut self.meter {
             meter.piece(masked);
         }
-        self.recorder.piece(masked).map_err(|error| self.fail(End::JournalFailed, BodyError::Record(error)))
+        if let Err(error) = self.recorder.piece(masked) {
+            return Err(self.fail(End::JournalFailed, BodyError::Record(error)));
+        }
+        if let Some(attended) = &self.attended {
+            attended.piece(masked);
+        }
+        Ok(())
     }
 
     fn completed(&mut self) -> Result<(), BodyError> {
         let end = if self.error_status { End::UpstreamError } else { End::Completed };
         self.recorder.end(end, None).map_err(BodyError::Record)?;
+        if let Some(attended) = &self.attended {
+            attended.end(end);
+        }
         if let Some(copy) = self.copy.take() {
             copy.complete();
         }
@@ -308,6 +298,9 @@ impl Reply {
         (self.masker, self.calls, self.weights) = (None, None, None);
         if let Err(unrecorded) = self.recorder.end(end, Some(error.to_string())) {
             tracing::error!(error = &unrecorded as &dyn std::error::Error, "outcome not recorded");
+        }
+        if let Some(attended) = &self.attended {
+            attended.end(end);
         }
         error
     }
@@ -364,7 +357,8 @@ impl Reply {
                     return self.poll_ended();
                 }
             };
-            if self.decoder.is_some()
+            // Piece by piece where one may become many times as long, or waits for people to see it.
+            if (self.decoder.is_some() || self.attended.is_some())
                 && let State::Open { unread, .. } = &mut self.state
             {
                 *unread = data;
@@ -381,6 +375,25 @@ impl Reply {
                 return Poll::Ready(Some(Ok(Frame::data(masked))));
             }
         }
+    }
+
+    /// Goes on while somebody watches, where somebody has to; ends with its session also while it stands still.
+    fn poll_attended(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(attended) = &mut self.attended {
+            let refusal = match attended.poll(cx) {
+                Poll::Ready(Ok(Went::On)) => None,
+                Poll::Ready(Ok(Went::OnAgain)) => {
+                    self.silence.broken(); // it was not read, so it was not silent
+                    None
+                }
+                Poll::Ready(Err(refusal)) => Some(refusal),
+                Poll::Pending => Some(ready!(self.ended.poll(cx))),
+            };
+            if let Some(refusal) = refusal {
+                return Poll::Ready(Some(Err(self.fail(End::SessionEnded, BodyError::Ended(refusal)))));
+            }
+        }
+        if matches!(self.state, State::Open { .. }) { self.poll_open(cx) } else { self.poll_ended() }
     }
 
     /// Sends the masker's rest, then the trailers, and records the end with whichever is the last.
@@ -418,8 +431,7 @@ impl http_body::Body for Reply {
             (_, Some(refusal)) => {
                 Poll::Ready(Some(Err(self.fail(End::SessionEnded, BodyError::Ended(refusal)))))
             }
-            (State::Open { .. }, None) => self.poll_open(cx),
-            (State::Ended { .. }, None) => self.poll_ended(),
+            (State::Open { .. } | State::Ended { .. }, None) => self.poll_attended(cx),
         };
         match polled {
             // A stream ends with the refusal, as an event; anything else breaks off.
@@ -467,24 +479,5 @@ fn mask_failed(error: keyward_mask::walk::MaskError) -> BodyError {
 impl From<CodingError> for BodyError {
     fn from(error: CodingError) -> Self {
         Self::Mask(Box::new(error))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn catalogue_59_compressed_data_under_the_name_of_text_is_seen_in_any_chunking() {
-        for magic in [&[0x1f, 0x8b, 8, 0, 0][..], &[0x28, 0xb5, 0x2f, 0xfd, 0], &[0x78, 0x9c, 0, 0, 0]] {
-            assert!(Packed::Refused(Vec::new()).sees(magic));
-            let mut packed = Packed::Refused(Vec::new());
-            assert!(!packed.sees(b""));
-            assert!(magic.iter().any(|byte| packed.sees(&[*byte])));
-            assert!(!Packed::Passes.sees(magic));
-        }
-        for text in ["(x)", "x = 1", "{}", "\u{1f}x", "x\u{1f}"] {
-            assert!(!Packed::Refused(Vec::new()).sees(text.as_bytes()), "{text}");
-        }
     }
 }

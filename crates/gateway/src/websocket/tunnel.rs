@@ -49,13 +49,17 @@ pub(crate) fn is_accepted(sent: &Sent) -> bool {
 
 /// Answers the caller's handshake; its connection goes on with the WebSocket once the answer is out.
 pub(crate) async fn open(sent: Sent) -> Result<Response<Body>, Refusal> {
-    let Sent { session, mut response, mut permit, lease, mut recorder, asked, note: _ } = sent;
+    let Sent { session, mut response, mut permit, lease, mut recorder, asked, attended, note: _ } = sent;
     let opening = permit.take_opening();
     let upstream = hyper::upgrade::on(&mut response);
     let agreed = async {
         let (Some(asked), Some(opening)) = (asked, opening) else {
             return Err(Refusal::new(RefusalKind::Internal, "Nobody asked for this WebSocket."));
         };
+        // A moderated approval is never for a WebSocket, which no rule holds; its messages would pass unwatched.
+        if attended.is_some() {
+            return Err(Refusal::new(RefusalKind::Internal, "A WebSocket cannot be watched while it runs."));
+        }
         let protocol = asked.accepted(response.headers(), &opening.wish)?;
         let profiles = &session.target.profiles;
         let mask = |place| profiles.at(place, permit.mask(), lease.as_ref(), session.id.bits());

@@ -309,6 +309,7 @@ fn owners(min: u32) -> ApprovalRule {
         ttl: Duration::from_mins(15),
         bind: keyward_core::Bind::Request,
         grant: Some(Duration::from_hours(1)),
+        moderated: None,
     }
 }
 

@@ -137,8 +137,10 @@ const TABLE: &[Row] = &[
     row("GET /api/v1/audit/what", "/api/v1/audit/what?principal=alice", BY_ROLE),
 ];
 
-/// What needs a browser, or does not end by itself, has tests of its own on the real binary (`it::signing_in`).
-const ELSEWHERE: [&str; 3] = ["GET /api/v1/events", "GET /auth/login", "GET /auth/callback"];
+/// What needs a browser, or does not end by itself, has tests of its own on the real binary (`it::signing_in`,
+/// `it::moderating`).
+const ELSEWHERE: [&str; 4] =
+    ["GET /api/v1/events", "POST /api/v1/approvals/{id}/watch", "GET /auth/login", "GET /auth/callback"];
 
 #[test]
 fn every_route_is_in_the_table() {

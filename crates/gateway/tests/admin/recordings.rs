@@ -55,6 +55,7 @@ impl World {
                 grant: None,
             },
             approval: None,
+            moderators: Vec::new(),
             retry_of: None,
             secret: Some(SecretUse { reference: "keyward://models".into(), version: "1".into() }),
             digest: None,

@@ -65,6 +65,10 @@ pub struct Intent {
     /// The approval that it consumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalId>,
+    /// Who watched when it was sent; nobody where the call is not moderated. When each of them came and went is in the
+    /// records of the administrative interface.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moderators: Vec<PrincipalRef>,
     /// The secret that is put on the wire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretUse>,

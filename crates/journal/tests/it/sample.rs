@@ -86,6 +86,7 @@ pub(crate) fn intent(request: u128, session: u128) -> Record {
         operation: Arc::new(operation),
         decision,
         approval: Some(ApprovalId::new(request)),
+        moderators: Vec::new(),
         retry_of: None,
         secret: Some(SecretUse { reference: "keyward://openai".into(), version: "3".into() }),
         digest: None,

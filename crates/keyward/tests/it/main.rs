@@ -44,6 +44,8 @@ mod logging_in;
 #[cfg(test)]
 mod masking;
 #[cfg(test)]
+mod moderating;
+#[cfg(test)]
 mod notifying;
 #[cfg(test)]
 mod owning;

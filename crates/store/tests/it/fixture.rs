@@ -51,6 +51,7 @@ pub(crate) fn rule(min: u32) -> ApprovalRule {
         ttl: TTL,
         bind: keyward_core::Bind::Request,
         grant: None,
+        moderated: None,
     }
 }
 

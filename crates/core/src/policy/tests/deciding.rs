@@ -49,6 +49,7 @@ fn approvers_are_named_by_issuer_and_subject() {
         ttl: Duration::from_secs(1),
         bind: crate::Bind::Request,
         grant: None,
+        moderated: None,
     };
     let mut principal = World::new().principal;
     assert!(rule.names(&principal, Duration::ZERO));
@@ -85,6 +86,37 @@ fn what_an_approval_is_for_and_windows_in_its_stead_are_the_narrower_of_all_rule
     assert_eq!(policy.window_for(&[OperationClass::ModelExport], &models), None);
     for wrong in ["bind: body", "grant: 2d", "grant: 0s"] {
         assert!(load(&rule("a", "true", &format!(", {wrong}"))).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_moderated_call_is_watched_with_the_shortest_grace_and_lets_no_window_stand_in() {
+    let rule = |id: &str, more: &str| {
+        format!(
+            "  - {{id: {id}, effect: approve, when: 'true', approval: {{approvers: ['group:{id}'], ttl: 1m{more}}}}}\n"
+        )
+    };
+    let asked = |rules: &[String]| {
+        let policy = load(&rules.concat()).expect("loads");
+        policy.decide(&World::new().facts()).approval.clone().expect("an approval")
+    };
+    let plain = asked(&[rule("a", ", grant: 1h")]);
+    assert_eq!(plain.moderated, None);
+    let default = asked(&[rule("a", ", moderated: {}")]);
+    assert_eq!(default.moderated, Some(Duration::from_mins(1)));
+    let both = asked(&[rule("a", ", moderated: {grace: 2m}"), rule("b", ", grant: 1h")]);
+    assert_eq!((both.moderated, both.grant), (Some(Duration::from_mins(2)), None));
+    let shortest = asked(&[rule("a", ", moderated: {grace: 2m}"), rule("b", ", moderated: {grace: 5s}")]);
+    assert_eq!(shortest.moderated, Some(Duration::from_secs(5)));
+    assert!(shortest.to_string().contains("watched while it runs (grace 5 s)"), "{shortest}");
+    for wrong in [
+        "moderated: true",
+        "moderated: {grace: 0s}",
+        "moderated: {grace: 11m}",
+        "moderated: {wait: 1m}",
+        "moderated: {}, grant: 1h",
+    ] {
+        assert!(load(&rule("a", &format!(", {wrong}"))).is_err(), "{wrong}");
     }
 }
 
