@@ -16,6 +16,7 @@ use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderVa
 use http::{Method, Request, StatusCode, Uri};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -188,6 +189,16 @@ pub struct Fetched {
     pub body: Bytes,
 }
 
+/// An answer whose body is still to come; dropping it ends it.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its status; never followed when it is a redirect.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    incoming: Incoming,
+}
+
 /// Why a fetch failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
@@ -303,6 +314,21 @@ impl FetchClient {
         body: Bytes,
         limits: FetchLimits,
     ) -> Result<Fetched, FetchError> {
+        let exchange = async {
+            self.open(method, url, headers, body, limits.deadline).await?.whole(limits.body_bytes_max).await
+        };
+        tokio::time::timeout(limits.deadline, exchange).await.map_err(|_| FetchError::Deadline)?
+    }
+
+    /// Sends one request and waits so long for the head of its answer, whose body then comes piece by piece.
+    pub async fn open(
+        &self,
+        method: Method,
+        url: &FetchUrl,
+        headers: HeaderMap,
+        body: Bytes,
+        deadline: Duration,
+    ) -> Result<Opened, FetchError> {
         // A host that is an address is not looked up.
         let host = url.0.host().unwrap_or_default();
         let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -316,40 +342,49 @@ impl FetchClient {
         let headers = request.headers_mut();
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("keyward/", env!("CARGO_PKG_VERSION"))));
-        tokio::time::timeout(limits.deadline, self.exchange(request, limits.body_bytes_max))
-            .await
-            .map_err(|_| FetchError::Deadline)?
-    }
-
-    async fn exchange(
-        &self,
-        request: Request<Full<Bytes>>,
-        body_bytes_max: usize,
-    ) -> Result<Fetched, FetchError> {
         let client = match self.reach {
             Reach::Anywhere => &self.clients.anywhere,
             Reach::Outside => &self.clients.outside,
         };
-        let response = client.request(request).await.map_err(|e| FetchError::Unreachable(e.into()))?;
-        let (head, mut incoming) = response.into_parts();
+        let response = tokio::time::timeout(deadline, client.request(request))
+            .await
+            .map_err(|_| FetchError::Deadline)?
+            .map_err(|e| FetchError::Unreachable(e.into()))?;
+        let (head, incoming) = response.into_parts();
         if head.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
             return Err(FetchError::Encoding);
         }
-        let announced = head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+        Ok(Opened { status: head.status, headers: head.headers, incoming })
+    }
+}
+
+impl Opened {
+    /// The next piece of the body; none at its end.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, FetchError> {
+        while let Some(frame) = self.incoming.frame().await {
+            let frame = frame.map_err(|e| FetchError::Unreachable(e.into()))?;
+            if let Ok(data) = frame.into_data() {
+                return Ok(Some(data));
+            }
+        }
+        Ok(None)
+    }
+
+    /// All of it, within the cap.
+    pub async fn whole(mut self, body_bytes_max: usize) -> Result<Fetched, FetchError> {
+        let announced = self.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
         if announced.is_some_and(|bytes| bytes > body_bytes_max as u64) {
             return Err(FetchError::TooLong);
         }
         let mut body = BytesMut::new();
-        while !incoming.is_end_stream() {
-            let Some(frame) = incoming.frame().await else { break };
-            let frame = frame.map_err(|e| FetchError::Unreachable(e.into()))?;
-            let Ok(data) = frame.into_data() else { continue };
+        while !self.incoming.is_end_stream() {
+            let Some(data) = self.piece().await? else { break };
             if data.len() > body_bytes_max.saturating_sub(body.len()) {
                 return Err(FetchError::TooLong);
             }
             body.extend_from_slice(&data);
         }
-        Ok(Fetched { status: head.status, headers: head.headers, body: body.freeze() })
+        Ok(Fetched { status: self.status, headers: self.headers, body: body.freeze() })
     }
 }
 

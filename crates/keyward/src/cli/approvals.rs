@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::client::{Client, Remote, span};
-use super::{Session, safe, view};
+use super::{Session, safe, view, watching};
 use crate::exit::{Exit, Failure};
 
 /// One long poll, in seconds.
@@ -79,6 +79,14 @@ enum ApprovalsCommand {
         #[arg(long, default_value = "", hide_default_value = true)]
         reason: String,
     },
+    /// Watch a moderated call run: it goes on only while somebody does, until Ctrl-C
+    #[command(
+        after_help = "Exit codes: 0 the call is over, 1 the stream broke off: the call stands still unless somebody else watches."
+    )]
+    Watch {
+        /// The approval
+        id: String,
+    },
     /// Wait until an approval is decided
     #[command(
         after_help = "Exit codes: 0 approved, 10 still pending when the time is over, 11 denied or withdrawn,
@@ -140,6 +148,7 @@ async fn answer(command: ApprovalsCommand, client: &Client, session: &Session) -
         ApprovalsCommand::Cancel { id, reason } => {
             decide(client, session, &id, "cancel", &json!({"reason": reason})).await
         }
+        ApprovalsCommand::Watch { id } => watching::watch(client, session.output, &id).await,
         ApprovalsCommand::Wait { id, timeout } => {
             let patience = timeout.as_deref().map(span).transpose()?;
             wait(client, session, &id, patience).await
@@ -247,6 +256,7 @@ fn whole(approval: &Value) -> String {
         ("approvers", approvers.join(", and ")),
         ("escalation", escalations(approval)),
         ("approvals", needed),
+        ("moderated", moderated(approval)),
         ("mine to decide", mine),
         ("asked at", view::at(approval, "/created_at")),
         ("expires at", view::at(approval, "/expires_at")),
@@ -279,6 +289,14 @@ fn escalations(approval: &Value) -> String {
 /// A list of texts in a line.
 fn joined(of: &Value, pointer: &str) -> String {
     view::list(of, pointer).iter().map(|one| view::at(one, "")).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether somebody has to watch it run.
+fn moderated(approval: &Value) -> String {
+    match view::part(approval, "moderated").as_u64() {
+        Some(grace) => format!("it runs while one of them watches, and may stand still for {grace} s"),
+        None => String::new(),
+    }
 }
 
 /// The score, and what it comes from.

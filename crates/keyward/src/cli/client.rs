@@ -12,7 +12,7 @@ use clap::Args;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use keyward_gateway::fetch::{
-    FetchClient, FetchError, FetchLimits, FetchUrl, Fetched, PlainHttp, percent_encoded,
+    FetchClient, FetchError, FetchLimits, FetchUrl, Fetched, Opened, PlainHttp, percent_encoded,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -170,13 +170,29 @@ impl Client {
         }
     }
 
-    async fn ask(
+    /// POSTs what is answered with a stream of events.
+    pub(super) async fn stream(&self, segments: &[&str]) -> Result<Opened, Failure> {
+        let (url, headers) = self.addressed(segments, &[]).await?;
+        let opened = self.http.open(Method::POST, &url, headers, Bytes::new(), ANSWER_MAX).await;
+        let opened = opened.map_err(|error| self.not_asked(&error))?;
+        let events = |value: &HeaderValue| value.as_bytes().starts_with(b"text/event-stream");
+        if opened.status == StatusCode::OK && opened.headers.get(CONTENT_TYPE).is_some_and(events) {
+            return Ok(opened);
+        }
+        let fetched = tokio::time::timeout(ANSWER_MAX, opened.whole(ANSWER_BYTES_MAX)).await;
+        let fetched = fetched.unwrap_or(Err(FetchError::Deadline)).map_err(|error| self.not_asked(&error))?;
+        match answer(&fetched, &self.server, || self.credential.remedy()) {
+            Err(failure) => Err(failure),
+            Ok(_) => Err(Failure::error("the gateway answered with something else than events", "")),
+        }
+    }
+
+    /// Where to, and as whom.
+    async fn addressed(
         &self,
-        method: Method,
         segments: &[&str],
         query: &Query<'_>,
-        body: Option<&Value>,
-    ) -> Result<Value, Failure> {
+    ) -> Result<(FetchUrl, HeaderMap), Failure> {
         let address = address(&self.server, segments, query);
         let url =
             FetchUrl::parse(&address, PlainHttp::LoopbackOnly).map_err(|error| self.not_asked(&error))?;
@@ -184,6 +200,17 @@ impl Client {
         if let Some(header) = self.credential.header(&self.http).await? {
             headers.insert(AUTHORIZATION, header);
         }
+        Ok((url, headers))
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        segments: &[&str],
+        query: &Query<'_>,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let (url, mut headers) = self.addressed(segments, query).await?;
         let body = body.map(Value::to_string);
         if body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -194,7 +221,8 @@ impl Client {
         answer(&fetched, &self.server, || self.credential.remedy())
     }
 
-    fn not_asked(&self, error: &FetchError) -> Failure {
+    /// How a command ends that could not ask, or whose answer broke off.
+    pub(super) fn not_asked(&self, error: &FetchError) -> Failure {
         let server = &self.server;
         match error {
             FetchError::Url(_) => {

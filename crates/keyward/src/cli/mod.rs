@@ -40,6 +40,7 @@ mod tokens;
 mod variables;
 mod verify;
 mod view;
+mod watching;
 mod whoami;
 mod workload;
 

@@ -1,6 +1,8 @@
 //! Calls that run only while somebody watches (catalogue 117).
 
+use std::io::Read as _;
 use std::net::{Shutdown, TcpStream};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -8,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use keyward_journal::Record;
 use keyward_journal::record::End;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::kit::{Answer, Caller, Gateway, Person, Upstream, World, call, get, http, request, until_true};
@@ -310,4 +313,38 @@ fn catalogue_117_who_is_locked_out_does_not_count_any_more_and_what_stands_still
     let tail = String::from_utf8_lossy(&got[got.len() - 1_024..]).into_owned();
     assert!(tail.contains("session_ended") && tail.contains("enough"), "{tail}");
     assert_eq!(scene.world.outcome().end, End::SessionEnded);
+}
+
+#[test]
+fn the_command_line_watches_until_it_ends() {
+    let scene = Scene::new("1m");
+    let (taking, id) = scene.held("/plain/x");
+    let server = format!("http://{}", scene.gateway.admin);
+    let mut command = scene.world.command(&["approvals", "watch", &id, "--server", &server]);
+    let mut child = command
+        .env("KEYWARD_TOKEN", scene.world.olivia())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut seen = vec![0; SOME_BYTES];
+    stdout.read_exact(&mut seen).unwrap();
+    assert!(seen.starts_with(b"data: 00000000 ."), "{}", String::from_utf8_lossy(&seen[..64]));
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let since = Instant::now();
+    assert!(!child.wait().unwrap().success());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(
+        said.contains("-- running (1 watch)") && said.contains("-- answer 200 text/event-stream"),
+        "{said}"
+    );
+    until_true("nobody to watch", || {
+        get(scene.gateway.admin, "/metrics", &scene.world.alice())
+            .text()
+            .contains("keyward_moderated_paused_total 1")
+    });
+    scene.flood();
+    scene.stands_still(&taking, since);
 }
