@@ -58,9 +58,29 @@ export async function probe<T>(path: string): Promise<T> {
 }
 
 export async function post<T>(path: string, body: object): Promise<T> {
+  return read<T>(await posted(path, body));
+}
+
+/** A change whose answer comes as a stream, until it ends or `signal` ends it: each piece of its text. */
+export async function* stream(path: string, body: object, signal: AbortSignal): AsyncGenerator<string> {
+  const response = await posted(path, body, signal);
+  if (!response.ok || !response.body) {
+    await read(response);
+    return;
+  }
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    yield decoder.decode(value, { stream: true });
+  }
+}
+
+function posted(path: string, body: object, signal?: AbortSignal): Promise<Response> {
   const headers: Record<string, string> = { "content-type": "application/json" };
   if (csrf) headers["keyward-csrf"] = csrf;
-  return read<T>(await send(address(path), { method: "POST", headers, body: JSON.stringify(body) }));
+  return send(address(path), { method: "POST", headers, body: JSON.stringify(body), signal });
 }
 
 async function send(url: string, init: RequestInit): Promise<Response> {

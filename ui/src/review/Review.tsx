@@ -13,6 +13,7 @@ import { Visible } from "../parts/Visible";
 import { Body } from "./Body";
 import { Decide } from "./Decide";
 import { Binding, Requester, Signals } from "./Facts";
+import { Live } from "./Live";
 import { Operation } from "./Operation";
 
 /** One call that waits for a decision, with all that is needed to give it. */
@@ -53,6 +54,7 @@ export function Review({ id }: { id: string }) {
         </header>
         {data.risk.score > 0 && <Signals risk={data.risk} />}
         <Operation approval={data} />
+        {data.moderated !== undefined && <Live key={data.id} approval={data} />}
         <Body key={data.id} approval={data} />
         <Binding approval={data} />
         <Requester who={data.requester} session={data.session} />
