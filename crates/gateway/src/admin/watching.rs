@@ -134,15 +134,16 @@ pub(super) async fn watch(
 async fn sit(entitled: Arc<Entitled>, seat: Seat, gone: CancellationToken, over: CancellationToken) {
     let mut look = tokio::time::interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut stops = false;
     loop {
         tokio::select! {
             () = gone.cancelled() => break,
-            () = entitled.admin.stop.cancelled() => break,
-            _ = look.tick() => {
-                if !entitled.still() {
-                    break;
-                }
-            }
+            () = entitled.admin.stop.cancelled(), if !stops => stops = true,
+            _ = look.tick() => {}
+        }
+        // While the gateway stops, what runs may finish under somebody's eyes.
+        if (stops && !seat.runs()) || !entitled.still() {
+            break;
         }
     }
     drop(seat);

@@ -279,6 +279,13 @@ impl Drop for Notes {
     }
 }
 
+impl Seat {
+    /// Whether the call that is watched runs.
+    pub(crate) fn runs(&self) -> bool {
+        self.room.view.borrow().phase == Phase::Running
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut seats = self.room.seats();

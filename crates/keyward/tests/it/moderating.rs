@@ -316,6 +316,24 @@ fn catalogue_117_who_is_locked_out_does_not_count_any_more_and_what_stands_still
 }
 
 #[test]
+fn a_stop_lets_a_call_finish_under_the_eyes_of_who_watches() {
+    let mut scene = Scene::new("1m");
+    let (taking, id) = scene.held("/plain/x");
+    let watching = scene.watch(&id);
+    until_true("the answer", || taking.length() > SOME_BYTES);
+    scene.gateway.signal(Signal::TERM);
+    until_true("nobody to be let in", || TcpStream::connect(scene.gateway.data).is_err());
+    thread::sleep(LOOKED_FOR);
+    scene.flood();
+    let (got, whole) = taking.ended();
+    assert!(whole, "{}: {:?}", got.len(), watching.states());
+    watching.end.join().unwrap();
+    let status = scene.gateway.ended();
+    assert!(status.success(), "{status}: {}", scene.gateway.log());
+    assert_eq!(scene.world.ends(), [End::Completed]);
+}
+
+#[test]
 fn the_command_line_watches_until_it_ends() {
     let scene = Scene::new("1m");
     let (taking, id) = scene.held("/plain/x");
