@@ -21,7 +21,11 @@ const GRACE_MAX: Duration = Duration::from_mins(10);
 pub const APPROVERS_NEEDED_MAX: i64 = 20;
 
 pub(super) fn read(report: &mut Report<'_>, node: &At) -> Option<ApprovalRule> {
-    let map = report.map(node, "approval", &["approvers", "min", "bind", "ttl", "grant", "escalate", "moderated"])?;
+    let map = report.map(
+        node,
+        "approval",
+        &["approvers", "min", "bind", "ttl", "grant", "escalate", "moderated"],
+    )?;
     let approvers = map.need(report, "approvers", "approval")?;
     let names = report.texts(approvers, "approvers");
     if names.is_empty() {

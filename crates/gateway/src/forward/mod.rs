@@ -136,7 +136,9 @@ async fn send(
     }
     .await;
     match sent {
-        Ok((response, note)) => Ok(Sent { session, response, permit, lease, recorder, note, asked, attended }),
+        Ok((response, note)) => {
+            Ok(Sent { session, response, permit, lease, recorder, note, asked, attended })
+        }
         Err(mut refusal) => {
             if let Some(attended) = &attended {
                 attended.end(end_of(refusal.kind));

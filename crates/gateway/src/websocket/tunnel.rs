@@ -50,6 +50,7 @@ pub(crate) fn is_accepted(sent: &Sent) -> bool {
 /// Answers the caller's handshake; its connection goes on with the WebSocket once the answer is out.
 pub(crate) async fn open(sent: Sent) -> Result<Response<Body>, Refusal> {
     let Sent { session, mut response, mut permit, lease, mut recorder, asked, attended, note: _ } = sent;
+    let moderated = attended.is_some();
     let opening = permit.take_opening();
     let upstream = hyper::upgrade::on(&mut response);
     let agreed = async {
@@ -57,7 +58,7 @@ pub(crate) async fn open(sent: Sent) -> Result<Response<Body>, Refusal> {
             return Err(Refusal::new(RefusalKind::Internal, "Nobody asked for this WebSocket."));
         };
         // A moderated approval is never for a WebSocket, which no rule holds; its messages would pass unwatched.
-        if attended.is_some() {
+        if moderated {
             return Err(Refusal::new(RefusalKind::Internal, "A WebSocket cannot be watched while it runs."));
         }
         let protocol = asked.accepted(response.headers(), &opening.wish)?;

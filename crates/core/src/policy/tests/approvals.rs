@@ -161,6 +161,7 @@ fn asked_as_written() -> ApprovalRule {
         ttl: Duration::from_hours(1),
         bind: crate::Bind::Request,
         grant: None,
+        moderated: None,
     }
 }
 
