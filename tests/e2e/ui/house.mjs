@@ -43,6 +43,15 @@ rules:
     when: 'operation.class == "chat.completions" && operation.resource.model.startsWith("guarded")'
     reason: This model answers with customers' data
     approval: {approvers: ["group:model-owners"], min: 1, bind: request, ttl: 10m}
+  - id: watched-models
+    effect: approve
+    when: 'operation.class == "chat.completions" && operation.resource.model.startsWith("watched")'
+    reason: Somebody looks on while this model answers
+    approval:
+      approvers: [owner]
+      ttl: 10m
+      escalate: {after: 5m, to: ["group:security"]}
+      moderated: {grace: 20s}
   - id: mask-credentials
     effect: mask
     when: 'true'
@@ -115,7 +124,7 @@ function configuration(directory, parts) {
     listen: { data: loopback, admin: loopback },
     issuers: [{ name: "house", url: parts.issuer.url, audiences: [AUDIENCE], algorithms: ["ES256"] }, ...parts.issuers],
     connections: [
-      { name: "openai", kind: "openai", upstream: parts.upstream.url, credential: { secret: "env://HOUSE_KEY", inject: "bearer" }, tags: { env: "production", team: "search" } },
+      { name: "openai", kind: "openai", upstream: parts.upstream.url, credential: { secret: "env://HOUSE_KEY", inject: "bearer" }, tags: { env: "production", team: "search" }, owner: "group:model-owners" },
       { name: "claude", kind: "anthropic", upstream: parts.upstream.url, credential: { secret: "env://HOUSE_KEY", inject: { header: "x-api-key" } }, tags: { env: "production" } },
     ],
     policies: ["house.yaml"],

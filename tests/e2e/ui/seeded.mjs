@@ -42,6 +42,7 @@ export async function seeded() {
     hostile: await held("alice", "/openai/v1/chat/completions", chat(HOSTILE)),
     long: await held("alice", "/openai/v1/chat/completions", chat("word ".repeat(60_000))),
     tools: await held("bot", "/openai/v1/chat/completions", chat("Refund order 8812, the customer waited for three weeks.", { tools: [TOOL], stream: true })),
+    watched: await held("alice", "/openai/v1/chat/completions", chat("How often should I rotate my keys?", { model: "watched-7b", stream: true })),
     training: await held("alice", "/openai/v1/fine_tuning/jobs", TRAINING),
     export: await held("alice", "/openai/v1/models/support-7b/weights"),
   };
@@ -77,6 +78,11 @@ export async function seeded() {
     ["inbox-list", "olivia", "/inbox"],
     ["inbox-hostile", "olivia", `/inbox?id=${ids.hostile}`],
     ["inbox-long", "olivia", `/inbox?id=${ids.long}`],
+    ["inbox-watched", "olivia", `/inbox?id=${ids.watched}`, async (tab) => {
+      await tab.getByRole("button", { name: "Watch live" }).click();
+      await tab.getByText("Nothing was sent yet.").waitFor();
+    }],
+    ["waiting-watched", "alice", `/approvals/${ids.watched}`],
     ["inbox-history", "audrey", "/inbox?view=all&state=all"],
     ["inbox-empty", "audrey", "/inbox"],
     ["waiting", "alice", `/approvals/${ids.export}`],

@@ -54,7 +54,7 @@ export function Review({ id }: { id: string }) {
         </header>
         {data.risk.score > 0 && <Signals risk={data.risk} />}
         <Operation approval={data} />
-        {data.moderated !== undefined && <Live key={data.id} approval={data} />}
+        {data.moderated !== undefined && <Live key={`live ${data.id}`} approval={data} />}
         <Body key={data.id} approval={data} />
         <Binding approval={data} />
         <Requester who={data.requester} session={data.session} />
