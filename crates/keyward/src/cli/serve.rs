@@ -11,11 +11,11 @@ use crate::serve::{Server, watch};
 
 /// Serves until SIGTERM or SIGINT.
 pub(super) fn run(session: &Session) -> Result<(), Failure> {
+    take_small_pages(); // before anything large is allocated
     let loaded = session.load_config()?;
     if let Err(error) = logging::start(loaded.config.log) {
         tracing::warn!(%error, "logging goes by the configuration");
     }
-    take_small_pages();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         // Before anything is open: from here on a signal stops in order, and one to reload does not end the process.
