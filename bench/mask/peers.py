@@ -109,7 +109,7 @@ class Ripsecrets(Finder):
 
     def found(self, out):
         for line in out.splitlines():
-            path, _, value = line.partition(":")
+            path, _number, value = line.split(":", 2)
             yield path, value
 
 
