@@ -72,10 +72,10 @@ test("a recording of 100,000 events", async (t) => {
   await tab.getByText("Bytes", { exact: true }).click();
   await tab.locator(".coderow").first().waitFor();
   const more = tab.getByRole("button", { name: "More of the answer" });
-  while ((await more.count()) > 0) {
-    const before = await tab.locator(".viewer .ends").last().innerText();
-    await more.click({ timeout: SHOWN_MS });
-    await tab.waitForFunction((text) => [...document.querySelectorAll(".viewer .ends")].at(-1)?.innerText !== text || !document.querySelector("[data-loading]"), before, { timeout: SHOWN_MS });
+  for (const until = Date.now() + SHOWN_MS; (await more.count()) > 0; ) {
+    assert.ok(Date.now() < until, "the whole answer is there in time");
+    // The last part takes the button away, maybe while it is about to be pressed once more.
+    await more.click({ timeout: 1000 }).catch(() => {});
   }
   await scrollTo(tab, tab.getByRole("region", { name: "The answer" }), tab.locator(".coderow", { hasText: "[DONE]" }));
   assert.ok((await tab.locator("*").count()) < ELEMENTS_MAX, "the page stays small");
