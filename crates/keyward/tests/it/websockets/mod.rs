@@ -54,14 +54,17 @@ type Got = Arc<Mutex<Vec<Frame>>>;
 /// An upstream that keeps what comes until it is told to close or loses the connection.
 fn listening(got: &Got) -> impl Fn(&mut Far<'_>) + Send + Sync + 'static {
     let got = Arc::clone(got);
-    move |far| {
-        while let Some(frame) = far.next() {
-            let close = frame.first == 0x88;
-            got.lock().unwrap().push(frame.clone());
-            if close {
-                far.send(0x88, &frame.payload);
-                return;
-            }
+    move |far| keep(far, &got)
+}
+
+/// Keeps what comes until it is told to close, and answers that, or loses the connection.
+fn keep(far: &mut Far<'_>, got: &Got) {
+    while let Some(frame) = far.next() {
+        let close = frame.first == 0x88;
+        got.lock().unwrap().push(frame.clone());
+        if close {
+            far.send(0x88, &frame.payload);
+            return;
         }
     }
 }
@@ -381,14 +384,7 @@ fn a_route_of_ones_own_is_a_websocket_where_it_says_so() {
             far.send(0x82, [b"\x00\xff", SECRET.as_bytes()].concat());
             far.say(format!("$ {}", &SECRET[..10]));
             far.say(format!("{}\n", &SECRET[10..]));
-            while let Some(frame) = far.next() {
-                let close = frame.first == 0x88;
-                got.lock().unwrap().push(frame.clone());
-                if close {
-                    far.send(0x88, &frame.payload);
-                    return;
-                }
-            }
+            keep(far, &got);
         }
     });
     let connection = format!(
