@@ -1,27 +1,30 @@
 //! One listener: accepts connections, speaks TLS where it is told to, serves HTTP/1.1 and HTTP/2, and stops in order.
 //!
 //! Promise: connections are bounded, handshakes have a time limit, and running out of file descriptors pauses accepting
-//! and recovers by itself (catalogue 219). Requests of HTTP/1.1 are screened before they are parsed. Stopping lets what is under way finish within the grace time, then drops it.
+//! and recovers by itself (catalogue 219). Requests of HTTP/1.1 are screened before they are parsed. Stopping lets what is
+//! under way finish within the grace time, then drops it.
 
 use std::convert::Infallible;
 use std::error::Error;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::edge::screened;
+use crate::edge::{Opened, screened};
 use crate::websocket::Tunnel;
 
 /// Longest time for a TLS handshake.
@@ -36,7 +39,7 @@ pub(crate) struct Listener {
     /// TLS; plain text when none.
     pub(crate) tls: Option<TlsAcceptor>,
     /// HTTP and its bounds.
-    pub(crate) http: auto::Builder<TokioExecutor>,
+    pub(crate) http: Http,
     /// What one head of HTTP/1.1 may have.
     pub(crate) heads: keyward_wire::http1::Limits,
     /// Connections at once; more wait to be accepted.
@@ -45,6 +48,14 @@ pub(crate) struct Listener {
     pub(crate) unheard_max: Option<Duration>,
     /// Ends accepting; open connections finish what is under way.
     pub(crate) stop: CancellationToken,
+}
+
+/// Both versions of HTTP, with their bounds.
+pub(crate) struct Http {
+    /// Of connections that do not begin with the preface of HTTP/2.
+    pub(crate) http1: http1::Builder,
+    /// Of those that do.
+    pub(crate) http2: http2::Builder<TokioExecutor>,
 }
 
 impl Listener {
@@ -57,7 +68,7 @@ impl Listener {
         cut: impl FnOnce(),
     ) where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
-        S::Future: Send,
+        S::Future: Send + 'static,
         B: http_body::Body + Send + 'static,
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -123,7 +134,7 @@ async fn accept(
 }
 
 struct Connection {
-    http: Arc<auto::Builder<TokioExecutor>>,
+    http: Arc<Http>,
     tls: Option<TlsAcceptor>,
     heads: keyward_wire::http1::Limits,
     stop: CancellationToken,
@@ -135,7 +146,7 @@ impl Connection {
     async fn serve<S, B>(self, stream: TcpStream, service: S) -> Option<Box<Tunnel>>
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
-        S::Future: Send,
+        S::Future: Send + 'static,
         B: http_body::Body + Send + 'static,
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -145,18 +156,37 @@ impl Connection {
         }
         match &self.tls {
             None => self.http(stream, service).await,
-            Some(tls) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
-                Ok(Ok(stream)) => self.http(stream, service).await,
-                Ok(Err(error)) => {
-                    tracing::debug!(peer = %self.peer, %error, "TLS handshake failed");
-                    None
-                }
-                Err(_) => {
-                    tracing::debug!(peer = %self.peer, "TLS handshake took too long");
-                    None
-                }
-            },
+            Some(tls) => {
+                let stream = Box::pin(self.handshake(tls, stream)).await?;
+                self.http(stream, service).await
+            }
         }
+    }
+
+    /// A connection's own part of TLS, on the heap: it is large, and what follows moves it about.
+    async fn handshake(&self, tls: &TlsAcceptor, stream: TcpStream) -> Option<Box<TlsStream<TcpStream>>> {
+        match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+            Ok(Ok(stream)) => Some(Box::new(stream)),
+            Ok(Err(error)) => {
+                tracing::debug!(peer = %self.peer, %error, "TLS handshake failed");
+                None
+            }
+            Err(_) => {
+                tracing::debug!(peer = %self.peer, "TLS handshake took too long");
+                None
+            }
+        }
+    }
+
+    /// The stream once it has begun.
+    async fn open<T: AsyncRead + Unpin>(&self, stream: T) -> Option<Opened<T>> {
+        let opened = tokio::select! {
+            opened = Opened::of(stream) => opened,
+            () = self.stop.cancelled() => return None,
+        };
+        opened
+            .inspect_err(|error| tracing::debug!(peer = %self.peer, %error, "connection did not begin"))
+            .ok()
     }
 
     async fn http<S, B>(
@@ -166,24 +196,38 @@ impl Connection {
     ) -> Option<Box<Tunnel>>
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
-        S::Future: Send,
+        S::Future: Send + 'static,
         B: http_body::Body + Send + 'static,
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let (stream, service, handover) = screened(stream, service, self.heads);
-        let connection = self.http.serve_connection_with_upgrades(TokioIo::new(stream), service);
-        tokio::pin!(connection);
-        let served = tokio::select! {
-            served = connection.as_mut() => served,
-            () = self.stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
+        // Each step on the heap, so that a connection takes no more than what it is for as long as it is open.
+        let opened = Box::pin(self.open(stream)).await?;
+        let is_http2 = opened.is_http2();
+        let (stream, service, handover) = screened(opened, service, self.heads);
+        let stream = TokioIo::new(stream);
+        let served = if is_http2 {
+            let connection = Box::pin(self.http.http2.serve_connection(stream, service));
+            self.to_its_end(connection, http2::Connection::graceful_shutdown).await
+        } else {
+            let connection = Box::pin(self.http.http1.serve_connection(stream, service).with_upgrades());
+            self.to_its_end(connection, http1::UpgradeableConnection::graceful_shutdown).await
         };
         if let Err(error) = served {
-            tracing::debug!(peer = %self.peer, error = &*error, "connection ended");
+            tracing::debug!(peer = %self.peer, error = &error as &dyn Error, "connection ended");
         }
         handover.next()
+    }
+
+    /// Serves a connection until it ends; from the stop on, what is under way.
+    async fn to_its_end<C>(&self, mut connection: Pin<Box<C>>, wind_up: fn(Pin<&mut C>)) -> hyper::Result<()>
+    where
+        C: Future<Output = hyper::Result<()>>,
+    {
+        tokio::select! {
+            served = connection.as_mut() => return served,
+            () = self.stop.cancelled() => wind_up(connection.as_mut()),
+        }
+        connection.await
     }
 }

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::FutureExt as _;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::exchange::answer;
-use crate::listen::Listener;
+use crate::listen::{Http, Listener};
 use crate::metrics::Metrics;
 use crate::settings::Limits;
 use crate::snapshot::Gateway;
@@ -47,7 +48,7 @@ impl DataServer {
         let listener = Listener {
             socket: listener,
             tls,
-            http: http_server(&limits),
+            http: http(&limits),
             heads: keyward_wire::http1::Limits {
                 head_bytes: usize::try_from(limits.header_bytes_max).unwrap_or(usize::MAX),
                 headers: limits.headers_max,
@@ -63,7 +64,8 @@ impl DataServer {
             service_fn(move |request| {
                 let _open = &open;
                 let gateway = gateway.load_full();
-                async move { Ok::<_, Infallible>(answer(gateway, peer, request).await) }
+                // On the heap: hyper keeps as much room as this takes for as long as the connection is open.
+                Box::pin(answer(gateway, peer, request).map(Ok::<_, Infallible>))
             })
         };
         // What is dropped then records its outcome.
@@ -71,18 +73,16 @@ impl DataServer {
     }
 }
 
-fn http_server(limits: &Limits) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
+fn http(limits: &Limits) -> Http {
+    let (mut http1, mut http2) = (http1::Builder::new(), http2::Builder::new(TokioExecutor::new()));
+    http1
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
         .max_headers(limits.headers_max)
         .max_buf_size(usize::try_from(limits.header_bytes_max).unwrap_or(usize::MAX).max(READ_BYTES_MIN))
         .half_close(false)
         .keep_alive(true);
-    builder
-        .http2()
+    http2
         .timer(TokioTimer::new())
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .keep_alive_timeout(Duration::from_secs(20))
@@ -92,7 +92,7 @@ fn http_server(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .max_local_error_reset_streams(Some(RESETS_MAX))
         .initial_stream_window_size(256 * 1024)
         .initial_connection_window_size(1024 * 1024);
-    builder
+    Http { http1, http2 }
 }
 
 /// Counts a connection while it is open.

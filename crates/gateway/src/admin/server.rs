@@ -7,9 +7,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use keyward_journal::Reader;
 use tokio::net::TcpListener;
@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::{Exposure, router};
-use crate::listen::Listener;
+use crate::listen::{Http, Listener};
 use crate::snapshot::Gateway;
 
 /// Connections at once; more wait to be accepted.
@@ -61,7 +61,7 @@ impl AdminServer {
         let listener = Listener {
             socket: listener,
             tls,
-            http: http_server(),
+            http: http(),
             heads,
             connections_max: CONNECTIONS_MAX,
             unheard_max: Some(UNHEARD_MAX),
@@ -78,14 +78,13 @@ impl AdminServer {
     }
 }
 
-fn http_server() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_headers(HEADERS_MAX);
-    builder
-        .http2()
+fn http() -> Http {
+    let (mut http1, mut http2) = (http1::Builder::new(), http2::Builder::new(TokioExecutor::new()));
+    http1.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_headers(HEADERS_MAX);
+    http2
         .timer(TokioTimer::new())
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(HEADER_BYTES_MAX);
-    builder
+    Http { http1, http2 }
 }

@@ -1,59 +1,86 @@
-//! The first bytes of a connection, and how long they may take.
+//! The first bytes of a connection: which version of HTTP it speaks, and how long its peer may take to say so.
 
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio::time::Sleep;
+use keyward_wire::http1::HTTP2_PREFACE;
+use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 
 /// Longest time to a connection's first bytes.
 const OPENING_TIMEOUT: Duration = Duration::from_secs(15);
-/// Bytes after which hyper knows the protocol: the preface of HTTP/2 (RFC 9113, section 3.4). No request of HTTP/1.1 is
-/// shorter.
-const OPENING_BYTES: usize = 24;
+/// Bytes after which the version is known (RFC 9113, section 3.4). No request of HTTP/1.1 is shorter.
+const OPENING_BYTES: usize = HTTP2_PREFACE.len();
 
-/// A stream whose peer must begin within [`OPENING_TIMEOUT`]: hyper waits without limit for the bytes by which it tells
-/// HTTP/1.1 from HTTP/2, and whoever sends none of them would keep a place for ever.
-pub(super) struct Opening<S> {
+/// A stream that has begun. What was read to tell its version is read again, and with it, in one go, what came since:
+/// hyper makes its buffer larger for the rest of a request whose beginning comes alone.
+pub(crate) struct Opened<S> {
     /// Written to as it is.
     pub(super) stream: S,
-    /// None once [`OPENING_BYTES`] came.
-    deadline: Option<Pin<Box<Sleep>>>,
-    missing: usize,
+    begun: [u8; OPENING_BYTES],
+    /// Bytes of `begun` that came, and that were read again.
+    came: usize,
+    given: usize,
 }
 
-impl<S> Opening<S> {
-    pub(super) fn new(stream: S) -> Self {
-        let deadline = Some(Box::pin(tokio::time::sleep(OPENING_TIMEOUT)));
-        Self { stream, deadline, missing: OPENING_BYTES }
+impl<S: AsyncRead + Unpin> Opened<S> {
+    /// Waits until the version is known, or the stream ends. A peer that takes too long keeps no place for ever: it is an
+    /// error ([`io::ErrorKind::TimedOut`]).
+    pub(crate) async fn of(stream: S) -> io::Result<Self> {
+        let mut opened = Self { stream, begun: [0; OPENING_BYTES], came: 0, given: 0 };
+        tokio::time::timeout(OPENING_TIMEOUT, opened.begin()).await??;
+        Ok(opened)
+    }
+
+    async fn begin(&mut self) -> io::Result<()> {
+        while self.may_be_http2() && !self.is_http2() {
+            let read = self.stream.read(self.begun.get_mut(self.came..).unwrap_or_default()).await?;
+            if read == 0 {
+                break;
+            }
+            self.came += read;
+        }
+        Ok(())
+    }
+
+    fn may_be_http2(&self) -> bool {
+        self.begun.get(..self.came).is_some_and(|begun| HTTP2_PREFACE.starts_with(begun))
+    }
+
+    /// Whether it speaks HTTP/2; HTTP/1.1 otherwise.
+    pub(crate) fn is_http2(&self) -> bool {
+        self.begun == HTTP2_PREFACE
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Opening<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Opened<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        let Some(deadline) = &mut self.deadline else { return read };
-        if read.is_pending() {
-            std::task::ready!(deadline.as_mut().poll(cx));
-            return Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
+    ) -> Poll<io::Result<()>> {
+        let again = self.begun.get(self.given..self.came).unwrap_or_default();
+        let again = again.get(..again.len().min(buffer.remaining())).unwrap_or_default();
+        let length = again.len();
+        if length == 0 {
+            return Pin::new(&mut self.stream).poll_read(cx, buffer);
         }
-        self.missing = self.missing.saturating_sub(buffer.filled().len() - before);
-        if self.missing == 0 {
-            self.deadline = None;
+        buffer.put_slice(again);
+        self.given += length;
+        if self.given == self.came
+            && buffer.remaining() > 0
+            && let Poll::Ready(Err(error)) = Pin::new(&mut self.stream).poll_read(cx, buffer)
+        {
+            return Poll::Ready(Err(error));
         }
-        read
+        Poll::Ready(Ok(()))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::AsyncWriteExt as _;
 
     use super::*;
 
@@ -62,19 +89,62 @@ mod tests {
         for begun in ["", "P", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
             let (mut peer, ours) = tokio::io::duplex(64);
             peer.write_all(begun.as_bytes()).await.unwrap();
-            let mut all = Vec::new();
-            let error = Opening::new(ours).read_to_end(&mut all).await.unwrap_err();
-            assert_eq!((error.kind(), all.as_slice()), (std::io::ErrorKind::TimedOut, begun.as_bytes()));
+            let error = Opened::of(ours).await.map(|_| ()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{begun}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_began_may_be_silent() {
         let (mut peer, ours) = tokio::io::duplex(64);
-        peer.write_all(&[b'x'; OPENING_BYTES]).await.unwrap();
-        let mut ours = Opening::new(ours);
+        peer.write_all(HTTP2_PREFACE).await.unwrap();
+        let mut ours = Opened::of(ours).await.unwrap();
         ours.read_exact(&mut [0; OPENING_BYTES]).await.unwrap();
         let later = tokio::time::timeout(OPENING_TIMEOUT * 3, ours.read_u8()).await;
         assert!(later.is_err(), "still open: {later:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_version_is_told_and_nothing_is_lost() {
+        let preface_and_more = [HTTP2_PREFACE, b"more"].concat();
+        for (all, is_http2) in [
+            (&b""[..], false),
+            (b"G", false),
+            (b"PRI * HTTP/1.1\r\nhost: h\r\n\r\n", false),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r", false),
+            (b"POST /a HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc", false),
+            (HTTP2_PREFACE, true),
+            (&preface_and_more, true),
+        ] {
+            for (piece, room) in [(1, 1), (1, 64), (7, 3), (24, 24), (64, 5), (64, 64)] {
+                let (mut peer, ours) = tokio::io::duplex(piece);
+                let writing = async {
+                    peer.write_all(all).await.unwrap();
+                    drop(peer);
+                };
+                let reading = async {
+                    let mut opened = Opened::of(ours).await.unwrap();
+                    let (version, mut read, mut buffer) = (opened.is_http2(), Vec::new(), vec![0; room]);
+                    loop {
+                        match opened.read(&mut buffer).await.unwrap() {
+                            0 => return (version, read),
+                            length => read.extend_from_slice(&buffer[..length]),
+                        }
+                    }
+                };
+                let ((), (version, read)) = tokio::join!(writing, reading);
+                assert_eq!((version, read.as_slice()), (is_http2, all), "{piece} {room}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_is_there_whole_is_read_in_one_go() {
+        let (mut peer, ours) = tokio::io::duplex(1024);
+        let request = [&b"POST /a HTTP/1.1\r\ncontent-length: 300\r\n\r\n"[..], &[b'x'; 300]].concat();
+        peer.write_all(&request).await.unwrap();
+        let mut ours = Opened::of(ours).await.unwrap();
+        let mut buffer = [0; 8192];
+        assert_eq!(ours.read(&mut buffer).await.unwrap(), request.len());
     }
 }

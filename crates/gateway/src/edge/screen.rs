@@ -20,7 +20,7 @@ use keyward_wire::http1::{Fault, Limits, Screen, Stop};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::handover::Handover;
-use super::opening::Opening;
+use super::opening::Opened;
 
 /// What hyper reads in the place of a request that is refused; the service answers it with the fault, whatever it asks.
 const IN_ITS_PLACE: &[u8] = b"GET /refused HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
@@ -31,10 +31,14 @@ const UNREAD_BYTES_MAX: usize = 256 * 1024;
 type Found = Arc<OnceLock<(u64, Fault)>>;
 
 /// Puts a screen before a stream, and the faults that it finds before a service.
-pub(crate) fn screened<S, T>(stream: S, service: T, limits: Limits) -> (Screened<S>, Told<T>, Handover) {
+pub(crate) fn screened<S, T>(
+    stream: Opened<S>,
+    service: T,
+    limits: Limits,
+) -> (Screened<S>, Told<T>, Handover) {
     let (found, handover) = (Found::default(), Handover::default());
     let screened = Screened {
-        stream: Opening::new(stream),
+        stream,
         screen: Screen::new(limits),
         held: Vec::new(),
         ready: 0,
@@ -49,7 +53,7 @@ pub(crate) fn screened<S, T>(stream: S, service: T, limits: Limits) -> (Screened
 
 /// A stream of which only sound requests are read.
 pub(crate) struct Screened<S> {
-    stream: Opening<S>,
+    stream: Opened<S>,
     screen: Screen,
     /// What is ready to be read, then the beginning of a head that is unfinished.
     held: Vec<u8>,
@@ -272,16 +276,15 @@ mod tests {
     /// What is read of an input that comes in such pieces, and the fault.
     async fn read(input: &[u8], piece: usize, room: usize) -> (Vec<u8>, Option<Fault>) {
         let (mut peer, ours) = tokio::io::duplex(piece);
-        let (mut screened, told, _) = screened(ours, (), LIMITS);
-        let mut all = Vec::new();
-        let mut buffer = vec![0; room];
         let reading = async {
+            let (mut screened, told, _) = screened(Opened::of(ours).await.unwrap(), (), LIMITS);
+            let (mut all, mut buffer) = (Vec::new(), vec![0; room]);
             loop {
                 // Time stands still but where nothing more comes.
                 match tokio::time::timeout(Duration::from_secs(1), screened.read(&mut buffer)).await {
-                    Err(_) | Ok(Ok(0)) => return told.found.get().map(|found| found.1),
+                    Err(_) | Ok(Ok(0)) => return (all, told.found.get().map(|found| found.1)),
                     Ok(Ok(length)) => all.extend_from_slice(&buffer[..length]),
-                    Ok(Err(error)) => return fault_behind(&error),
+                    Ok(Err(error)) => return (all, fault_behind(&error)),
                 }
             }
         };
@@ -289,8 +292,7 @@ mod tests {
             peer.write_all(input).await.ok();
             drop(peer);
         };
-        let (fault, ()) = tokio::join!(reading, writing);
-        (all, fault)
+        tokio::join!(reading, writing).0
     }
 
     #[tokio::test(start_paused = true)]
