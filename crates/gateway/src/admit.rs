@@ -55,7 +55,7 @@ pub enum Admission {
     /// It waits for a human.
     Held(Box<Held>),
     /// It was approved and happened already: the recorded answer, for an identical retry.
-    Answered(http::Response<crate::body::Body>),
+    Answered(Box<http::Response<crate::body::Body>>),
 }
 
 impl Permit {

@@ -14,6 +14,7 @@ use crate::body::{BodyError, read_to_end};
 use crate::caller_body::CallerBody;
 use crate::edge;
 use crate::refusal::{Refusal, RefusalKind};
+use crate::route::Route;
 use crate::session::Session;
 use crate::understand::{Api, BodyNeed, UnderstandError, body_need, may_export, message, understand};
 use crate::websocket::{Opened, Opening};
@@ -59,11 +60,11 @@ impl Session {
     /// Refuses one that the client token it came with is not for.
     pub async fn understand(
         &self,
-        path: String,
-        query: String,
-        parts: Parts,
+        route: Box<Route>,
+        parts: Box<Parts>,
         incoming: CallerBody,
     ) -> Result<Call, Refusal> {
+        let (Route { path, query, .. }, parts) = (*route, *parts);
         let kind = self.target.settings.connection.kind;
         let declared = declared_length(&parts.headers);
         let limit = self.target.settings.request_body_bytes_max;
@@ -195,9 +196,9 @@ pub(crate) fn not_understood(error: UnderstandError) -> Refusal {
 
 impl Call {
     /// The same call, where it opens a WebSocket.
-    pub(crate) fn opening(self, opening: Option<Opening>) -> Self {
+    pub(crate) fn opening(self, opening: Option<Box<Opening>>) -> Self {
         match opening {
-            Some(opening) => Self { form: CallForm::Handshake(Box::new(opening)), ..self },
+            Some(opening) => Self { form: CallForm::Handshake(opening), ..self },
             None => self,
         }
     }

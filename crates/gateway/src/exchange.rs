@@ -25,23 +25,33 @@ use crate::websocket::{self, Opening};
 use crate::{clock, edge, hold, inject};
 
 /// Answers a request: with what its upstream says, or with a refusal in the caller's dialect.
-pub async fn answer(gateway: Arc<Gateway>, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+///
+/// Thousands of calls may wait for a human in here, so what is large is on the heap, and only for as long as it is needed:
+/// the head, and each step that takes long.
+pub fn answer(
+    gateway: Arc<Gateway>,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> impl Future<Output = Response<Body>> + Send {
     let id = RequestId::new(clock::fresh_id());
     let in_flight = gateway.shared.running.enter(&gateway.shared.metrics);
     let (parts, incoming) = request.into_parts();
     let incoming = CallerBody::new(incoming, &parts.headers);
     let route = edge::read(&parts).and_then(|head| gateway.routes.find(head));
-    let target = route.as_ref().ok().map(|route| Arc::clone(&route.target));
-    let answered = match route {
-        Ok(route) => exchange(&gateway, peer, id, in_flight, route, parts, incoming).await,
-        Err(refusal) => Err(refusal),
-    };
-    answered.unwrap_or_else(|refusal| {
-        let connection = target.as_ref().map(|target| &target.settings.connection);
-        let mut response = refusal.response(connection.map(|c| c.kind), id);
-        told(&gateway, peer, id, connection.map(|c| Arc::clone(&c.name)), &refusal, &mut response);
-        response
-    })
+    let (route, parts) = (route.map(Box::new), Box::new(parts));
+    async move {
+        let target = route.as_ref().ok().map(|route| Arc::clone(&route.target));
+        let answered = match route {
+            Ok(route) => exchange(&gateway, peer, id, in_flight, route, parts, incoming).await,
+            Err(refusal) => Err(refusal),
+        };
+        answered.unwrap_or_else(|refusal| {
+            let connection = target.as_ref().map(|target| &target.settings.connection);
+            let mut response = refusal.response(connection.map(|c| c.kind), id);
+            told(&gateway, peer, id, connection.map(|c| Arc::clone(&c.name)), &refusal, &mut response);
+            response
+        })
+    }
 }
 
 async fn exchange(
@@ -49,29 +59,26 @@ async fn exchange(
     peer: SocketAddr,
     id: RequestId,
     in_flight: InFlight,
-    route: Route,
-    mut parts: Parts,
+    mut route: Box<Route>,
+    mut parts: Box<Parts>,
     incoming: CallerBody,
 ) -> Result<Response<Body>, Refusal> {
-    let opening = route.websocket.map(|wish| Opening::take(wish, &mut parts)).transpose()?;
-    let verified = identify(gateway, &mut parts).await?;
-    let session = Arc::new(gateway.open(verified, route.target, peer, id, in_flight)?);
-    // Each long step is on the heap while it lasts: a connection keeps as much room as its service's future needs for as
-    // long as it is open, and thousands of calls may wait for a human in here.
-    let governed = Box::pin(async {
-        session
-            .gateway
-            .shared
-            .locks
-            .refuse(&session.verified.principal, &session.target.settings.connection.name)?;
+    let opening =
+        route.websocket.take().map(|wish| Opening::take(wish, &mut parts).map(Box::new)).transpose()?;
+    let verified = Box::pin(identify(gateway, &mut parts)).await?;
+    let session = Arc::new(gateway.open(verified, Arc::clone(&route.target), peer, id, in_flight)?);
+    let governed = async {
+        let connection = &session.target.settings.connection.name;
+        session.gateway.shared.locks.refuse(&session.verified.principal, connection)?;
         session.for_connection()?;
-        let call = session.understand(route.path, route.query, parts, incoming).await?.opening(opening);
-        match session.admit(call).await? {
+        let call = Box::pin(session.understand(route, parts, incoming)).await?.opening(opening);
+        let admission = Box::pin(session.admit(call)).await?;
+        match admission {
             Admission::Granted(permit) => Box::pin(proceed(Arc::clone(&session), permit)).await,
-            Admission::Held(held) => hold::wait(Arc::clone(&session), held, proceed).await,
-            Admission::Answered(response) => Ok(response),
+            Admission::Held(held) => Box::pin(hold::wait(Arc::clone(&session), held, proceed)).await,
+            Admission::Answered(response) => Ok(*response),
         }
-    });
+    };
     session.unless_ended(governed).await.map_err(|refusal| session.refused(refusal))
 }
 

@@ -17,12 +17,15 @@ impl Held {
             return state;
         };
         // It may be withdrawn, or its time run out, while nobody comes.
-        tokio::select! {
-            () = room.somebody() => ApprovalState::Approved,
-            other = self.watched.state.wait_for(|state| *state != ApprovalState::Approved) => {
-                other.map_or(ApprovalState::Stale, |state| *state)
+        let watched_or_ended = async {
+            tokio::select! {
+                () = room.somebody() => ApprovalState::Approved,
+                other = self.watched.state.wait_for(|state| *state != ApprovalState::Approved) => {
+                    other.map_or(ApprovalState::Stale, |state| *state)
+                }
             }
-        }
+        };
+        Box::pin(watched_or_ended).await // on the heap: few wait for this
     }
 
     /// Whether it is approved, and waits for somebody who watches.

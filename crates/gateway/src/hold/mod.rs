@@ -11,12 +11,12 @@ mod answers;
 mod approvals;
 mod decided;
 mod patience;
+mod put_by;
 mod spool;
 mod stream;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response};
 use keyward_core::{ApprovalId, Bind, Decision, MaskRule, Place, RequestDigest, Risk};
 use keyward_journal::record::{BodyNote, DecisionRecord, End, Intent};
@@ -27,8 +27,9 @@ use keyward_store::{ApprovalState, Binding, CreateError, NewApproval, RequestSum
 pub use answers::{AnswerCopy, Answers, Kept, LastRun, RunningNote};
 pub use approvals::{Approvals, AskError, CHANGES_KEPT, WAITERS_MAX, Watched};
 pub use patience::Patience;
+use put_by::PackedHeaders;
+pub use spool::Spool;
 use spool::Spooled;
-pub use spool::{SPOOLED_BYTES_MIN, Spool};
 pub use stream::HeldStream;
 
 use crate::admit::{Admission, Approved, Permit};
@@ -66,7 +67,9 @@ pub struct Held {
     call: Call,
     /// The exact request.
     exact: RequestDigest,
-    /// Its body, where that is long.
+    /// Its headers, while it waits.
+    headers: Option<PackedHeaders>,
+    /// Its body while it waits, where that is long.
     spooled: Option<Spooled>,
     decision: DecisionRecord,
     obligations: Arc<Decision>,
@@ -108,21 +111,19 @@ impl Session {
         };
         let new = self.new_approval(&call, &decision, binding.clone(), (lease.as_ref(), risk))?;
         let watched = shared.approvals.ask(new, self.request).await.map_err(not_asked)?;
-        let call = detached(call);
         let grace = decision.approval.as_ref().and_then(|asked| asked.moderated);
         let room = grace.map(|grace| shared.moderation.room(watched.id, grace));
-        let mut held = Held {
+        Ok(Admission::Held(Box::new(Held {
             call,
             exact,
+            headers: None,
             spooled: None,
             decision: record,
             obligations: decision,
             binding,
             watched,
             room,
-        };
-        held.put_by(&shared.spool).await;
-        Ok(Admission::Held(Box::new(held)))
+        })))
     }
 
     /// Gives an identical call the answer that the approved one got. Nothing is sent; it is recorded like any exchange.
@@ -159,7 +160,7 @@ impl Session {
         recorder.head(response.status(), response.headers());
         recorder.piece(&body)?;
         recorder.end(End::Completed, None)?;
-        Ok(Admission::Answered(response))
+        Ok(Admission::Answered(Box::new(response)))
     }
 
     pub(crate) async fn with_whole_body(&self, mut call: Call) -> Result<Call, Refusal> {
@@ -310,27 +311,6 @@ impl Held {
         self.watched.id
     }
 
-    /// Puts a long body by for as long as it waits.
-    async fn put_by(&mut self, spool: &Spool) {
-        let CallBody::Whole(body) = &mut self.call.body else { return };
-        if body.len() < SPOOLED_BYTES_MIN {
-            return;
-        }
-        match spool.put(std::mem::take(body), self.exact).await {
-            Ok(spooled) => self.spooled = Some(spooled),
-            Err(kept) => *body = kept,
-        }
-    }
-
-    /// Takes back what was put by.
-    async fn take_back(&mut self) -> Result<(), Refusal> {
-        if let Some(spooled) = self.spooled.take() {
-            self.call.body =
-                CallBody::Whole(spooled.take().await.map_err(|refusal| refusal.on_approval(self.id()))?);
-        }
-        Ok(())
-    }
-
     /// What a permit is made of, after everything that may have changed was looked at again.
     pub(crate) fn into_approved(
         self,
@@ -366,6 +346,7 @@ where
         }
         return go_on(session, held, state, proceed).await;
     }
+    Box::pin(held.put_by(&session.gateway.shared.spool)).await;
     if let Ok(state) = tokio::time::timeout(patience.silence(), held.decided()).await {
         return go_on(session, held, state, proceed).await;
     }
@@ -419,25 +400,6 @@ fn approved_headers(headers: &HeaderMap) -> impl Iterator<Item = (&str, &HeaderV
     headers.iter().map(|(name, value)| (name.as_str(), value)).filter(move |(name, _)| !volatile(name))
 }
 
-/// The call on memory of its own. Its headers and a short body are pieces of what was read off the connection, and would
-/// keep all of it for as long as the call waits.
-fn detached(mut call: Call) -> Call {
-    for value in call.headers.values_mut() {
-        if let Ok(mut own) = HeaderValue::from_bytes(value.as_bytes()) {
-            own.set_sensitive(value.is_sensitive());
-            *value = own;
-        }
-    }
-    if let CallBody::Whole(body) = &mut call.body {
-        *body = detached_body(std::mem::take(body));
-    }
-    call
-}
-
-fn detached_body(body: Bytes) -> Bytes {
-    if body.len() < SPOOLED_BYTES_MIN { Bytes::copy_from_slice(&body) } else { body }
-}
-
 fn whole(call: &Call) -> &[u8] {
     match &call.body {
         CallBody::Whole(bytes) => bytes,
@@ -472,19 +434,5 @@ fn not_asked(error: AskError) -> Refusal {
             Refusal::new(RefusalKind::Internal, "This call cannot be put before an approver.").because(what)
         }
         CreateError::Store(error) => error.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_short_body_lets_go_of_what_it_was_read_into() {
-        let read = Bytes::from(vec![7; SPOOLED_BYTES_MIN + 1]);
-        let (short, long) = (read.slice(1..SPOOLED_BYTES_MIN), read.slice(1..));
-        let (own, same) = (detached_body(short.clone()), detached_body(long.clone()));
-        assert!(own == short && own.as_ptr() != short.as_ptr());
-        assert!(same == long && same.as_ptr() == long.as_ptr());
     }
 }

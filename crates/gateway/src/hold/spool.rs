@@ -19,7 +19,7 @@ use crate::clock;
 use crate::refusal::{Refusal, RefusalKind};
 
 /// Bodies that are shorter wait in memory.
-pub const SPOOLED_BYTES_MIN: usize = 32 * 1024;
+pub(super) const SPOOLED_BYTES_MIN: usize = 32 * 1024;
 
 /// Where bodies are put by.
 pub struct Spool {
