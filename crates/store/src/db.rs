@@ -29,6 +29,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (5, include_str!("../migrations/sqlite/0005_grants.sql")),
     (6, include_str!("../migrations/sqlite/0006_notifications.sql")),
     (7, include_str!("../migrations/sqlite/0007_escalation.sql")),
+    (8, include_str!("../migrations/sqlite/0008_due.sql")),
 ];
 /// Read and write for the owner alone.
 const PRIVATE: u32 = 0o600;

@@ -13,6 +13,10 @@ use super::{
 };
 use crate::{Db, StoreError};
 
+/// Ends what waits in one state and whose time ran out.
+pub(super) const EXPIRE: &str = "UPDATE approval SET state = 'expired', revision = revision + 1, ended_at = $1 \
+    WHERE state = $2 AND state IN ('pending', 'approved') AND expires_at <= $1 RETURNING id";
+
 impl Db {
     /// The live approval for this exact request: the one there is, or a new one. However many ask at once, one is made.
     ///
@@ -180,12 +184,10 @@ impl Db {
     /// Ends every live approval whose time ran out. To be called every second or so; what it has not reached yet
     /// can be neither decided nor used.
     pub async fn approval_expire(&self, now: Timestamp) -> Result<Vec<ApprovalEvent>, StoreError> {
-        const SQL: &str = "UPDATE approval SET state = 'expired', revision = revision + 1, ended_at = $1 \
-            WHERE state = $2 AND state IN ('pending', 'approved') AND expires_at <= $1 RETURNING id";
         let mut transaction = self.begin().await?;
         let mut events = Vec::new();
         for from in [ApprovalState::Pending, ApprovalState::Approved] {
-            let ids: Vec<String> = sqlx::query_scalar(SQL)
+            let ids: Vec<String> = sqlx::query_scalar(EXPIRE)
                 .bind(now.micros())
                 .bind(from.as_str())
                 .fetch_all(&mut *transaction)

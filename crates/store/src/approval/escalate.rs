@@ -49,6 +49,10 @@ impl Approval {
     }
 }
 
+/// What waits and whose escalation came.
+pub(super) const ESCALATIONS_DUE: &str = "SELECT * FROM approval WHERE state = 'pending' AND escalates_at <= $1 \
+    AND expires_at > $1 ORDER BY escalates_at, id LIMIT $2";
+
 impl Db {
     /// Approvals that wait and whose escalation came and was not noted yet, the oldest first.
     pub async fn approval_escalations_due(
@@ -56,9 +60,11 @@ impl Db {
         now: Timestamp,
         most: u32,
     ) -> Result<Vec<Approval>, StoreError> {
-        const SQL: &str = "SELECT * FROM approval WHERE state = 'pending' AND escalates_at <= $1 \
-            AND expires_at > $1 ORDER BY escalates_at, id LIMIT $2";
-        let rows = sqlx::query(SQL).bind(now.micros()).bind(i64::from(most)).fetch_all(self.reader()).await;
+        let rows = sqlx::query(ESCALATIONS_DUE)
+            .bind(now.micros())
+            .bind(i64::from(most))
+            .fetch_all(self.reader())
+            .await;
         rows.map_err(|e| self.fault(e))?.iter().map(approval).collect()
     }
 

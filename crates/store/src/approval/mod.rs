@@ -214,3 +214,26 @@ pub struct ApprovalEvent {
     /// Why; empty when nobody said.
     pub reason: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Row as _};
+
+    use crate::Db;
+
+    // Twice a second, and beside every decision: the time must not grow with what waits.
+    #[tokio::test]
+    async fn what_is_due_is_found_by_its_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(dir.path().join("keyward.db")).await.unwrap();
+        for (sql, found_by) in [
+            (super::change::EXPIRE, "INDEX approval_due (state=? AND expires_at<?)"),
+            (super::escalate::ESCALATIONS_DUE, "INDEX approval_escalates (state=? AND escalates_at<?)"),
+        ] {
+            let plan = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")));
+            let steps: Vec<String> =
+                plan.fetch_all(db.reader()).await.unwrap().iter().map(|row| row.get("detail")).collect();
+            assert!(matches!(steps.as_slice(), [only] if only.ends_with(found_by)), "{sql}: {steps:?}");
+        }
+    }
+}
