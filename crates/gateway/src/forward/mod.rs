@@ -116,12 +116,17 @@ async fn send(
         recorder.findings(Place::Request, masked);
     }
     let sent = async {
-        if permit.approved().is_some() || permit.decision().grant.is_some() {
-            journal.sync(&receipt).await?;
-        } else {
-            journal.commit(&receipt).await?;
-        }
-        let note = spend(&session, &permit, lease.as_deref()).await?;
+        let recorded = async {
+            if permit.approved().is_some() || permit.decision().grant.is_some() {
+                journal.sync(&receipt).await
+            } else {
+                journal.commit(&receipt).await
+            }
+        };
+        // Beside each other, for each waits for the disk; the call needs both.
+        let (recorded, spent) = tokio::join!(recorded, spend(&session, &permit, lease.as_deref()));
+        recorded?;
+        let note = spent?;
         let request = request.map(|()| outgoing(body, &session, &recorder, attended.as_ref()));
         let target = &session.target;
         let version = lease.as_ref().map_or("", |lease| &lease.version);
