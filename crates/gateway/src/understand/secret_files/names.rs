@@ -15,7 +15,8 @@ pub(super) fn named(list: &List, text: &str) -> bool {
 
 /// What stands between paths in a command line, a URL or a list.
 fn is_between(c: char) -> bool {
-    c.is_whitespace() || c.is_control() || "\"'`,;|&<>()=:{}$#@!%+".contains(c)
+    !c.is_ascii_alphanumeric()
+        && (c.is_whitespace() || c.is_control() || "\"'`,;|&<>()=:{}$#@!%+".contains(c))
 }
 
 fn is_secret(list: &List, word: &str) -> bool {

@@ -4,6 +4,7 @@
 //! around it but for compatibility characters. What has more layers counts as found: *fails closed*.
 
 use std::borrow::Cow;
+use std::iter;
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -16,6 +17,8 @@ pub(super) const ROUNDS_MAX: usize = 16;
 /// Shortest run of letters that may be a name in base64, and in hexadecimal.
 const BASE64_MIN: usize = 6;
 const HEX_MIN: usize = 8;
+/// Letters of base64 that tell whether the rest is worth decoding.
+const HEAD_LETTERS: usize = 32;
 /// Longest variable in braces, in bytes.
 const VARIABLE_MAX: usize = 256;
 
@@ -53,6 +56,9 @@ fn layers(text: &str, found: &dyn Fn(&str) -> bool, open_encoded: bool) -> bool 
 
 fn is_found(text: &str, found: &dyn Fn(&str) -> bool) -> bool {
     let lower = text.to_lowercase();
+    if !lower.contains('\\') {
+        return found(&lower);
+    }
     // What JSON and C write for a line's end, between two words.
     let ends = ["\\n", "\\r", "\\t", "\\0"];
     if ends.iter().any(|end| lower.contains(end)) {
@@ -100,6 +106,9 @@ fn folded(text: &str) -> Cow<'_, str> {
 
 /// Percent-escapes decoded, also those of IIS (`%u002e`) and overlong UTF-8; nothing where there are none.
 fn percent_decoded(text: &str) -> Option<String> {
+    if !text.contains('%') {
+        return None; // most texts: nothing is copied for them
+    }
     let mut parts = text.split('%');
     let mut bytes = parts.next()?.as_bytes().to_vec();
     let mut decoded = false;
@@ -272,6 +281,9 @@ fn unescaped(text: &str) -> Option<String> {
 
 /// Replaces what begins with `mark`: `read` sees what follows, and says what it stands for and how long it is.
 fn replaced(text: &str, mark: char, read: impl Fn(&str) -> Option<(Meaning, usize)>) -> Option<String> {
+    if !text.contains(mark) {
+        return None;
+    }
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     let mut any = false;
@@ -306,13 +318,14 @@ enum Meaning {
 
 /// Texts that words of a text encode in base64 or hexadecimal.
 fn encoded(text: &str) -> impl Iterator<Item = String> {
-    let is_letter = |c: char| c.is_ascii_alphanumeric() || "+/-_".contains(c);
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_');
     let runs = text.split(move |c| !is_letter(c)).filter(|run| run.len() >= BASE64_MIN);
     runs.flat_map(|run| {
         // A slash and a dash are letters of base64, and also stand between words.
         let cut = run.contains(['/', '-', '_', '+']);
         let pieces = run.split(['/', '-', '_', '+']).filter(move |piece| cut && piece.len() >= BASE64_MIN);
-        [run, run.trim_start_matches('/')].into_iter().chain(pieces).filter_map(from_base64).chain(
+        let path = Some(run.trim_start_matches('/')).filter(|path| path.len() < run.len());
+        iter::once(run).chain(path).chain(pieces).filter_map(from_base64).chain(
             run.split(['/', '-', '_', '+', 'x', 'X'])
                 .filter(|piece| piece.len() >= HEX_MIN)
                 .filter_map(from_hex),
@@ -330,11 +343,12 @@ fn from_base64(run: &str) -> Option<String> {
     let whole = if run.len() % 4 == 1 { run.get(..run.len() - 1)? } else { run };
     let [standard, url] = &*ENGINES;
     // Most runs are words: their first letters tell.
-    let head = whole.get(..whole.len().min(32))?;
+    let head = whole.get(..whole.len().min(HEAD_LETTERS))?;
     let engine = if whole.contains(['-', '_']) { url } else { standard };
-    let head =
-        engine.decode(head.get(..head.len() - head.len() % 4).filter(|head| !head.is_empty())?).ok()?;
-    if !reads(&head) {
+    let mut decoded = [0; HEAD_LETTERS]; // never too few: what is not decoded is not looked at
+    let head = head.get(..head.len() - head.len() % 4).filter(|head| !head.is_empty())?;
+    let length = engine.decode_slice(head, &mut decoded).ok()?;
+    if !reads(decoded.get(..length)?) {
         return None;
     }
     readable(engine.decode(whole).ok()?)
