@@ -24,7 +24,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::edge::{Opened, screened};
+use crate::edge::{Begun, screened};
 use crate::websocket::Tunnel;
 
 /// Longest time for a TLS handshake.
@@ -179,14 +179,12 @@ impl Connection {
     }
 
     /// The stream once it has begun.
-    async fn open<T: AsyncRead + Unpin>(&self, stream: T) -> Option<Opened<T>> {
-        let opened = tokio::select! {
-            opened = Opened::of(stream) => opened,
+    async fn begin<T: AsyncRead + Unpin>(&self, stream: T) -> Option<Begun<T>> {
+        let begun = tokio::select! {
+            begun = Begun::of(stream) => begun,
             () = self.stop.cancelled() => return None,
         };
-        opened
-            .inspect_err(|error| tracing::debug!(peer = %self.peer, %error, "connection did not begin"))
-            .ok()
+        begun.inspect_err(|error| tracing::debug!(peer = %self.peer, %error, "connection did not begin")).ok()
     }
 
     async fn http<S, B>(
@@ -202,9 +200,9 @@ impl Connection {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         // Each step on the heap, so that a connection takes no more than what it is for as long as it is open.
-        let opened = Box::pin(self.open(stream)).await?;
-        let is_http2 = opened.is_http2();
-        let (stream, service, handover) = screened(opened, service, self.heads);
+        let begun = Box::pin(self.begin(stream)).await?;
+        let is_http2 = begun.is_http2();
+        let (stream, service, handover) = screened(begun, service, self.heads);
         let stream = TokioIo::new(stream);
         let served = if is_http2 {
             let connection = Box::pin(self.http.http2.serve_connection(stream, service));

@@ -20,7 +20,7 @@ use crate::refusal::{Refusal, RefusalKind};
 use crate::websocket::Wish;
 
 pub(crate) use self::handover::Handover;
-pub(crate) use self::opening::Opened;
+pub(crate) use self::opening::Begun;
 pub(crate) use self::screen::{fault, fault_behind, screened};
 
 /// The longest path and query together, in bytes.

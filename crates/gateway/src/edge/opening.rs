@@ -15,27 +15,27 @@ const OPENING_BYTES: usize = HTTP2_PREFACE.len();
 
 /// A stream that has begun. What was read to tell its version is read again, and with it, in one go, what came since:
 /// hyper makes its buffer larger for the rest of a request whose beginning comes alone.
-pub(crate) struct Opened<S> {
+pub(crate) struct Begun<S> {
     /// Written to as it is.
     pub(super) stream: S,
-    begun: [u8; OPENING_BYTES],
-    /// Bytes of `begun` that came, and that were read again.
+    head: [u8; OPENING_BYTES],
+    /// Bytes of `head` that came, and that were read again.
     came: usize,
     given: usize,
 }
 
-impl<S: AsyncRead + Unpin> Opened<S> {
+impl<S: AsyncRead + Unpin> Begun<S> {
     /// Waits until the version is known, or the stream ends. A peer that takes too long keeps no place for ever: it is an
     /// error ([`io::ErrorKind::TimedOut`]).
     pub(crate) async fn of(stream: S) -> io::Result<Self> {
-        let mut opened = Self { stream, begun: [0; OPENING_BYTES], came: 0, given: 0 };
-        tokio::time::timeout(OPENING_TIMEOUT, opened.begin()).await??;
-        Ok(opened)
+        let mut begun = Self { stream, head: [0; OPENING_BYTES], came: 0, given: 0 };
+        tokio::time::timeout(OPENING_TIMEOUT, begun.begin()).await??;
+        Ok(begun)
     }
 
     async fn begin(&mut self) -> io::Result<()> {
         while self.may_be_http2() && !self.is_http2() {
-            let read = self.stream.read(self.begun.get_mut(self.came..).unwrap_or_default()).await?;
+            let read = self.stream.read(self.head.get_mut(self.came..).unwrap_or_default()).await?;
             if read == 0 {
                 break;
             }
@@ -45,22 +45,22 @@ impl<S: AsyncRead + Unpin> Opened<S> {
     }
 
     fn may_be_http2(&self) -> bool {
-        self.begun.get(..self.came).is_some_and(|begun| HTTP2_PREFACE.starts_with(begun))
+        self.head.get(..self.came).is_some_and(|head| HTTP2_PREFACE.starts_with(head))
     }
 
     /// Whether it speaks HTTP/2; HTTP/1.1 otherwise.
     pub(crate) fn is_http2(&self) -> bool {
-        self.begun == HTTP2_PREFACE
+        self.head == HTTP2_PREFACE
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Opened<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Begun<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let again = self.begun.get(self.given..self.came).unwrap_or_default();
+        let again = self.head.get(self.given..self.came).unwrap_or_default();
         let again = again.get(..again.len().min(buffer.remaining())).unwrap_or_default();
         let length = again.len();
         if length == 0 {
@@ -89,7 +89,7 @@ mod tests {
         for begun in ["", "P", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
             let (mut peer, ours) = tokio::io::duplex(64);
             peer.write_all(begun.as_bytes()).await.unwrap();
-            let error = Opened::of(ours).await.map(|_| ()).unwrap_err();
+            let error = Begun::of(ours).await.map(|_| ()).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{begun}");
         }
     }
@@ -98,7 +98,7 @@ mod tests {
     async fn a_peer_that_began_may_be_silent() {
         let (mut peer, ours) = tokio::io::duplex(64);
         peer.write_all(HTTP2_PREFACE).await.unwrap();
-        let mut ours = Opened::of(ours).await.unwrap();
+        let mut ours = Begun::of(ours).await.unwrap();
         ours.read_exact(&mut [0; OPENING_BYTES]).await.unwrap();
         let later = tokio::time::timeout(OPENING_TIMEOUT * 3, ours.read_u8()).await;
         assert!(later.is_err(), "still open: {later:?}");
@@ -123,10 +123,10 @@ mod tests {
                     drop(peer);
                 };
                 let reading = async {
-                    let mut opened = Opened::of(ours).await.unwrap();
-                    let (version, mut read, mut buffer) = (opened.is_http2(), Vec::new(), vec![0; room]);
+                    let mut begun = Begun::of(ours).await.unwrap();
+                    let (version, mut read, mut buffer) = (begun.is_http2(), Vec::new(), vec![0; room]);
                     loop {
-                        match opened.read(&mut buffer).await.unwrap() {
+                        match begun.read(&mut buffer).await.unwrap() {
                             0 => return (version, read),
                             length => read.extend_from_slice(&buffer[..length]),
                         }
@@ -143,7 +143,7 @@ mod tests {
         let (mut peer, ours) = tokio::io::duplex(1024);
         let request = [&b"POST /a HTTP/1.1\r\ncontent-length: 300\r\n\r\n"[..], &[b'x'; 300]].concat();
         peer.write_all(&request).await.unwrap();
-        let mut ours = Opened::of(ours).await.unwrap();
+        let mut ours = Begun::of(ours).await.unwrap();
         let mut buffer = [0; 8192];
         assert_eq!(ours.read(&mut buffer).await.unwrap(), request.len());
     }

@@ -20,7 +20,7 @@ use keyward_wire::http1::{Fault, Limits, Screen, Stop};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::handover::Handover;
-use super::opening::Opened;
+use super::opening::Begun;
 
 /// What hyper reads in the place of a request that is refused; the service answers it with the fault, whatever it asks.
 const IN_ITS_PLACE: &[u8] = b"GET /refused HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
@@ -32,7 +32,7 @@ type Found = Arc<OnceLock<(u64, Fault)>>;
 
 /// Puts a screen before a stream, and the faults that it finds before a service.
 pub(crate) fn screened<S, T>(
-    stream: Opened<S>,
+    stream: Begun<S>,
     service: T,
     limits: Limits,
 ) -> (Screened<S>, Told<T>, Handover) {
@@ -53,7 +53,7 @@ pub(crate) fn screened<S, T>(
 
 /// A stream of which only sound requests are read.
 pub(crate) struct Screened<S> {
-    stream: Opened<S>,
+    stream: Begun<S>,
     screen: Screen,
     /// What is ready to be read, then the beginning of a head that is unfinished.
     held: Vec<u8>,
@@ -277,7 +277,7 @@ mod tests {
     async fn read(input: &[u8], piece: usize, room: usize) -> (Vec<u8>, Option<Fault>) {
         let (mut peer, ours) = tokio::io::duplex(piece);
         let reading = async {
-            let (mut screened, told, _) = screened(Opened::of(ours).await.unwrap(), (), LIMITS);
+            let (mut screened, told, _) = screened(Begun::of(ours).await.unwrap(), (), LIMITS);
             let (mut all, mut buffer) = (Vec::new(), vec![0; room]);
             loop {
                 // Time stands still but where nothing more comes.
