@@ -116,7 +116,7 @@ async fn send(
         recorder.findings(Place::Request, masked);
     }
     let sent = async {
-        let recorded = async {
+        let written = async {
             if permit.approved().is_some() || permit.decision().grant.is_some() {
                 journal.sync(&receipt).await
             } else {
@@ -124,8 +124,8 @@ async fn send(
             }
         };
         // Beside each other, for each waits for the disk; the call needs both.
-        let (recorded, spent) = tokio::join!(recorded, spend(&session, &permit, lease.as_deref()));
-        recorded?;
+        let (written, spent) = tokio::join!(written, spend(&session, &permit, lease.as_deref()));
+        written?;
         let note = spent?;
         let request = request.map(|()| outgoing(body, &session, &recorder, attended.as_ref()));
         let target = &session.target;
