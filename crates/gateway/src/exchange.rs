@@ -72,6 +72,7 @@ async fn exchange(
         session.gateway.shared.locks.refuse(&session.verified.principal, connection)?;
         session.for_connection()?;
         let call = Box::pin(session.understand(route, parts, incoming)).await?.opening(opening);
+        // Not in the match, whose arms would keep all of this step's room for as long as a call waits.
         let admission = Box::pin(session.admit(call)).await?;
         match admission {
             Admission::Granted(permit) => Box::pin(proceed(Arc::clone(&session), permit)).await,

@@ -324,7 +324,7 @@ fn encoded(text: &str) -> impl Iterator<Item = String> {
         // A slash and a dash are letters of base64, and also stand between words.
         let cut = run.contains(['/', '-', '_', '+']);
         let pieces = run.split(['/', '-', '_', '+']).filter(move |piece| cut && piece.len() >= BASE64_MIN);
-        let path = Some(run.trim_start_matches('/')).filter(|path| path.len() < run.len());
+        let path = run.starts_with('/').then(|| run.trim_start_matches('/'));
         iter::once(run).chain(path).chain(pieces).filter_map(from_base64).chain(
             run.split(['/', '-', '_', '+', 'x', 'X'])
                 .filter(|piece| piece.len() >= HEX_MIN)
